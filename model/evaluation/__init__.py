@@ -1,1 +1,1 @@
-"""What the model is worth: metrics, intervals, fairness."""
+"""Evaluates models: metrics, confidence intervals, decisions and fairness."""

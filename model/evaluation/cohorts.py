@@ -1,4 +1,4 @@
-"""When customers joined (their first transaction), and who was suspended among those who joined together."""
+"""Groups customers by the period in which they joined, which is that of their first transaction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NEVER = "no transaction"
 
 
 def joined(customers: pl.DataFrame, events: pl.DataFrame) -> tuple[datetime | None, ...]:
-    """Return the moment (UTC) of each customer's first transaction, None without one, in the customers' order."""
+    """Return the time (UTC) of each customer's first transaction, or None, in the customers' order."""
     first = events.group_by("customer_id").agg(pl.col("created_at").min().alias("joined"))
     found = customers.select("customer_id").join(first, on="customer_id", how="left", maintain_order="left")
     return tuple(found["joined"].to_list())
@@ -39,7 +39,7 @@ def week(day: date | None) -> str:
 
 
 def cohort_rows(periods: Sequence[str], suspended: Flags, confidence: float) -> tuple[CohortRow, ...]:
-    """Count customers and suspended ones by period, in the periods' order, those without transactions last."""
+    """Count customers and suspended customers by period, in the order of periods; NEVER is the last."""
     names = np.asarray(periods, dtype=np.str_)
     rows = []
     for period in sorted(set(periods), key=lambda name: (name == NEVER, name)):
@@ -52,7 +52,7 @@ def cohort_rows(periods: Sequence[str], suspended: Flags, confidence: float) -> 
 
 
 def customers_per_week(days: Sequence[date | None]) -> float | None:
-    """Return the customers per week between the first and the last day of joining; None without transactions."""
+    """Return the number of customers per week between the first and the last day of joining; None without days."""
     known = [day for day in days if day is not None]
     if not known:
         return None

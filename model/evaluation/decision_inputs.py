@@ -1,4 +1,4 @@
-"""The inputs of decisions' evaluation: out-of-fold answers at the portfolio's rate, and nested cut-offs."""
+"""The inputs for evaluating decisions: out-of-fold probabilities at the portfolio's risk rate, and cut-offs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Flagged:
 
 
 class OutOfFold(Protocol):
-    """Answers on n customers in r repeats, each from a fit that hadn't seen the customer."""
+    """Scores of n customers in r repeats, each by a fit that was not trained on the customer."""
 
     @property
     def labels(self) -> Flags:
@@ -41,12 +41,12 @@ class OutOfFold(Protocol):
         """Calibrated probabilities float64[r, n] at the sample's risk rate."""
 
     def cuts(self, cut: Callable[[Flags, Floats], float]) -> Floats:
-        """Return for each customer the cut-off that `cut(labels, probabilities)` chose on the training side."""
+        """Return the cut-off of each customer's fold; `cut(labels, probabilities)` chooses it on the training side."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionInputs:
-    """The inputs of decisions' evaluation: out-of-fold answers, the portfolio's rate, and customers a week."""
+    """Out-of-fold scores, the portfolio's risk rate (None: the sample's), and the customers scored per week."""
 
     out_of_fold: OutOfFold
     portfolio_rate: float | None
@@ -64,12 +64,12 @@ class DecisionInputs:
 
     @property
     def rate(self) -> float:
-        """The rate that holds: the portfolio's, or the sample's."""
+        """The risk rate in use: the portfolio's if given, else the sample's."""
         return self.sample_rate if self.portfolio_rate is None else self.portfolio_rate
 
     @property
     def shift(self) -> float:
-        """The log-odds between the sample's rate and the portfolio's."""
+        """The difference of the portfolio's and the sample's risk rate in log-odds."""
         return prior_shift(self.sample_rate, self.portfolio_rate)
 
     @property
@@ -93,7 +93,7 @@ class DecisionInputs:
 
 
 def strategies(costs: Costs, per_week: float) -> dict[str, Choice]:
-    """Return each strategy's choice of cut-offs by name; one without a segment for reviews has equal cut-offs."""
+    """Return each strategy's choice of cut-offs by name; both cut-offs are equal if a strategy has no reviews."""
 
     def single(cut: Callable[[Flags, Floats, Floats], float]) -> Choice:
         def both(labels: Flags, probabilities: Floats, weights: Floats) -> Cuts:

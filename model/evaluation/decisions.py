@@ -1,4 +1,4 @@
-"""Cut-offs compared: what each strategy finds, costs and saves, out of fold."""
+"""Compares strategies for cut-offs: what each finds, costs and saves, out of fold."""
 
 from __future__ import annotations
 
@@ -26,12 +26,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-PRICED = (
-    "missed_risky",
-    "wrongly_flagged",
-    "review",
-    "review_catches",
-)  # the prices that a person at the bank must confirm
+PRICED = ("missed_risky", "wrongly_flagged", "review", "review_catches")  # a person at the bank must confirm them
 PRICES = ("missed_risky", "wrongly_flagged", "review", "review_catches", "reviews_per_week", "least_recall")
 TITLES = {
     "segments": "Low, Medium, High",
@@ -45,8 +40,8 @@ TITLES = {
 def decide(inputs: DecisionInputs, costs: Costs, draws: Draws, inner: Floats, source: str) -> Decisions:
     """Compare the strategies.
 
-    `inner` float64[n] are the shipped model's out-of-fold probabilities at the sample's rate; the shipped cut-offs are
-    chosen on them. `source` says where the weekly number of customers comes from.
+    `inner` float64[n] are the shipped model's out-of-fold probabilities at the sample's rate, from which the shipped
+    cut-offs are chosen. `source` says where the number of customers per week comes from.
     """
     weights = prior_weights(inputs.labels, inputs.portfolio_rate)
     chosen = {
@@ -78,7 +73,7 @@ def decide(inputs: DecisionInputs, costs: Costs, draws: Draws, inner: Floats, so
 def segment_rows(
     inputs: DecisionInputs, costs: Costs, cuts: Cuts, confidence: float
 ) -> tuple[tuple[SegmentRow, ...], Flags]:
-    """Describe Low, Medium and High out of fold (counts are means over repeats); say who is in each: bool[3, r, n]."""
+    """Return the rows of Low, Medium and High out of fold (means over repeats), and their members bool[3, r, n]."""
     found = inputs.flag(strategies(costs, inputs.per_week)["segments"])
     members = np.stack([~found.proposed & ~found.reviewed, found.reviewed, found.proposed])
     rows = []
@@ -134,25 +129,25 @@ def _strategy(
 def _whose_rate(inputs: DecisionInputs) -> str:
     if inputs.portfolio_rate is None:
         return (
-            f"Probabilities hold at the labelled sample's own risk rate of {inputs.sample_rate:.1%}: the configuration "
-            "gives no rate for the portfolio (portfolio.risk_rate)."
+            f"Probabilities hold at the risk rate of the labelled sample, {inputs.sample_rate:.1%}, because the "
+            "configuration has no risk rate of the portfolio (portfolio.risk_rate)."
         )
     return (
-        f"Probabilities are shifted from the sample's risk rate of {inputs.sample_rate:.1%} to the portfolio's of "
-        f"{inputs.portfolio_rate:.1%} (portfolio.risk_rate), a shift of {inputs.shift:+z.2f} in log-odds."
+        f"Probabilities are shifted from the sample's risk rate, {inputs.sample_rate:.1%}, to the portfolio's, "
+        f"{inputs.portfolio_rate:.1%} (portfolio.risk_rate): a shift of {inputs.shift:+z.2f} in log-odds."
     )
 
 
 def _explanation(costs: Costs, cuts: Cuts, *, capacity: bool) -> str:
     wanted = loss_matrix_cuts(costs)
     medium = (
-        f"Medium begins at {cuts.medium:.3f}: reviewing pays from {wanted.medium:.3f} on, but "
-        f"the capacity of {costs.reviews_per_week} review{'s' * (costs.reviews_per_week != 1)} a week raises this."
+        f"Medium begins at {cuts.medium:.3f}. From {wanted.medium:.3f} on, a review costs less than it saves, but the "
+        f"capacity of {costs.reviews_per_week} review{'s' * (costs.reviews_per_week != 1)} a week raises the cut-off."
         if capacity
-        else f"Medium begins at {cuts.medium:.3f}, from where a review costs less than it saves."
+        else f"Medium begins at {cuts.medium:.3f}: from there on, a review costs less than it saves."
     )
     high = (
-        f"High begins at {cuts.high:.3f}, from where proposing costs less than reviewing."
+        f"High begins at {cuts.high:.3f}: from there on, a proposal costs less than a review."
         if costs.strategy == "segments"
         else f"High begins at {cuts.high:.3f}, chosen by the strategy {costs.strategy}."
     )

@@ -1,4 +1,4 @@
-"""Features' histograms by label."""
+"""Histograms of features by label."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 BINS = 20
-LONG_TAIL = 8.0  # a 95th percentile so many times the median is drawn on a log scale
+LONG_TAIL = 8.0  # ratio of the 95th percentile to the median above which the scale is logarithmic
 
 
 def distribution(feature: Feature, values: Floats, suspended: Flags) -> Distribution:
@@ -50,7 +50,7 @@ def _long_tailed(known: Floats) -> bool:
 
 
 def _edges(known: Floats, *, log_scale: bool) -> Floats:
-    """Return ascending borders that hold every value; evenly spaced, on sign(x) log(1 + |x|) where `log_scale`."""
+    """Return ascending borders around all values, evenly spaced, on sign(x) log(1 + |x|) if `log_scale`."""
     if known.size == 0:
         return np.array([0.0, 1.0])
     low, high = float(known.min()), float(known.max())

@@ -1,6 +1,6 @@
-"""Does the model treat groups of customers alike? Shares by slice with intervals, and the gaps between slices.
+"""Compares the treatment of groups of customers: shares by slice with intervals, and the gaps between slices.
 
-Gender, residence and age are read from the tables for this question alone; none of them need be a feature.
+Gender, residence and age are read from the tables for this comparison only; they need not be features.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from math import sqrt
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+from customer_risk.model.evaluation.metrics import wilson_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ POOLED = "all others"
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share with its counts and interval; where nothing is counted those are None and `why` says why."""
+    """A share with its counts and interval; value and bounds are None if it isn't computable, for the reason `why`."""
 
     count: int
     of: int
@@ -42,10 +43,14 @@ class Share:
 class Slice:
     """One group of customers under one decision.
 
-    `suspended` is the observed share, `flagged` the share that the decision falls on (parity compares it), `caught` the
-    flagged share of the suspended (true positive rate), `false_alarms` the flagged share of the others (false positive
-    rate), `precision` the suspended share of the flagged, `mean_probability` what the model expects of the slice. Of a
-    slice so small that its figures would point at persons, only the size is told.
+    suspended         observed share of suspended customers
+    flagged           share that the decision flags; parity compares it
+    caught            flagged share of the suspended (true positive rate)
+    false_alarms      flagged share of the others (false positive rate)
+    precision         suspended share of the flagged
+    mean_probability  mean of the model's probabilities
+
+    A slice whose figures could identify persons has only its size.
     """
 
     attribute: str
@@ -61,11 +66,12 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """How far apart the slices of one attribute stand in one measure.
+    """The gap between the slices of one attribute in one measure.
 
-    `value` is the greatest share minus the least, of slices `greatest` and `least`; `low` and `high` bound that
-    difference. `by_chance` is how often a gap at least as large appears where slices are dealt out at random. All are
-    None, and `why` says why, where fewer than two slices hold enough customers.
+    `value` is the greatest share minus the least, which are those of the slices `greatest` and `least`; `low` and
+    `high` are the bounds of that difference. `by_chance` is how often a gap at least as large appears if customers are
+    assigned to slices at random. If fewer than two slices have enough customers, these fields are None and `why` has
+    the reason.
     """
 
     attribute: str
@@ -82,7 +88,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Fairness:
-    """Slices and gaps for one decision; it takes `minimum` customers to make a slice comparable."""
+    """Slices and gaps for one decision; only slices with at least `minimum` customers are compared."""
 
     decision: str
     confidence: float
@@ -94,8 +100,8 @@ class Fairness:
 def groups(customers: pl.DataFrame, *, on: date, minimum: int = 10) -> dict[str, tuple[str, ...]]:
     """Return each customer's slice by attribute: "gender", "residence" and "age band" on the day `on`.
 
-    customers  a canonical table; an attribute whose column is absent or wholly missing isn't in the answer.
-    Values with fewer than `minimum` customers are pooled into "all others", so that no slice points at a person.
+    customers  a canonical table; an attribute whose column is absent or has no value is left out.
+    Values with fewer than `minimum` customers are pooled into "all others", so that no slice identifies a person.
     """
     found: dict[str, Sequence[str]] = {}
     for attribute, column in (("gender", "gender"), ("residence", "country_of_residence")):
@@ -107,7 +113,7 @@ def groups(customers: pl.DataFrame, *, on: date, minimum: int = 10) -> dict[str,
 
 
 def age_band(born: date | None, *, on: date) -> str:
-    """Return the name of the band of someone's age in full years on the day `on`."""
+    """Return the name of the age band, by age in full years on the day `on`."""
     if born is None:
         return UNKNOWN
     age = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
@@ -126,9 +132,9 @@ def fairness(
     shuffles: int = 2000,
     seed: int = 0,
 ) -> Fairness:
-    """Compare slices under one decision, from predictions on customers that the model hadn't seen.
+    """Compare slices under one decision, from out-of-fold predictions.
 
-    suspended, flagged  bool[n]; probabilities float64[n]; slices  attribute -> n slice names, as of `groups`.
+    suspended, flagged  bool[n]; probabilities  float64[n]; slices  attribute -> n slice names, as from `groups`.
     Gaps compare slices with at least `minimum` customers in the share's denominator. Demographic parity: Calders &
     Verwer 2010; equalized odds (the greater of the gaps in true and false positive rate): Hardt, Price & Srebro 2016.
     """
@@ -146,15 +152,11 @@ def fairness(
     return Fairness(decision, confidence, minimum, tuple(every), tuple(gaps))
 
 
-def wilson(count: int, of: int, *, confidence: float = 0.95, why: str = "nobody to count") -> Share:
-    """Return a share with Wilson's score interval (Wilson 1927); where `of` is 0 it isn't computable, because `why`."""
+def wilson(count: int, of: int, *, confidence: float = 0.95, why: str = "no customer to count") -> Share:
+    """Return a share with Wilson's score interval; if `of` is 0 it isn't computable, for the reason `why`."""
     if of == 0:
         return Share(count, of, None, None, None, why)
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = count / of
-    centre = (share + z * z / (2 * of)) / (1 + z * z / of)
-    half = z / (1 + z * z / of) * sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    return Share(count, of, share, max(0.0, centre - half), min(1.0, centre + half))
+    return Share(count, of, count / of, *wilson_bounds(count, of, confidence))
 
 
 def newcombe(first: Share, second: Share) -> tuple[float, float]:
@@ -169,12 +171,12 @@ def newcombe(first: Share, second: Share) -> tuple[float, float]:
 
 def _computed(share: Share) -> tuple[float, float, float]:
     if share.value is None or share.low is None or share.high is None:
-        raise ValueError("a share that isn't computable has no difference to another")
+        raise ValueError("the difference to a share that isn't computable is not defined")
     return share.value, share.low, share.high
 
 
 def _pooled(names: Sequence[str], minimum: int) -> tuple[str, ...]:
-    """Pool the values that are too few to stand alone; a lone one keeps its name, and its figures are withheld."""
+    """Pool values with fewer than `minimum` customers; a single such value keeps its name."""
     counts = {name: names.count(name) for name in set(names)}
     rare = {name for name, count in counts.items() if count < minimum}
     return tuple(POOLED if name in rare and len(rare) > 1 else name for name in names)
@@ -197,7 +199,7 @@ def _slice(
     n = int(members.sum())
     if n < minimum:
         hidden = Share(
-            0, 0, None, None, None, f"fewer than {minimum} customers: withheld, as it would point at persons"
+            0, 0, None, None, None, f"fewer than {minimum} customers: withheld, because it could identify persons"
         )
         return Slice(attribute, name, n, hidden, hidden, hidden, hidden, hidden, None)
     positives, taken, hits = (
@@ -213,18 +215,13 @@ def _slice(
         false_alarms=wilson(
             taken - hits, n - positives, confidence=confidence, why="only suspended customers in this slice"
         ),
-        precision=wilson(hits, taken, confidence=confidence, why="nobody in this slice is flagged"),
+        precision=wilson(hits, taken, confidence=confidence, why="no customer in this slice is flagged"),
         mean_probability=float(probabilities[members].mean()),
     )
 
 
 def _gaps(
-    attribute: str,
-    slices: Sequence[Slice],
-    *,
-    minimum: int,
-    shuffles: int,
-    random: np.random.Generator,
+    attribute: str, slices: Sequence[Slice], *, minimum: int, shuffles: int, random: np.random.Generator
 ) -> list[Gap]:
     parity, _ = _gap(attribute, "parity", [(s.name, s.flagged) for s in slices], "customers", minimum, shuffles, random)
     true, true_draws = _gap(
@@ -257,22 +254,19 @@ def _gap(
     shuffles: int,
     random: np.random.Generator,
 ) -> tuple[Gap, NDArray[np.float64]]:
-    """Return the gap and the gaps of random slices of the same sizes, which keep how many are flagged in all."""
+    """Return the gap, and the gaps of random slices of the same sizes and with the same total of flagged customers."""
     able = [(name, share) for name, share in shares if share.of >= max(minimum, 1)]
     if len(able) < 2:
-        why = f"fewer than two slices hold {minimum} {counted}"
+        why = f"fewer than two slices have {minimum} {counted}"
         return Gap(attribute, measure, None, None, None, None, None, None, len(able), why), np.zeros(0)
     able.sort(key=lambda pair: _computed(pair[1])[0])
     (least, low), (greatest, high) = able[0], able[-1]
     value = _computed(high)[0] - _computed(low)[0]
     sizes = np.array([share.of for _, share in able])
-    dealt = random.multivariate_hypergeometric(sizes, sum(share.count for _, share in able), size=shuffles) / sizes
-    draws: NDArray[np.float64] = dealt.max(axis=1) - dealt.min(axis=1)
+    shuffled = random.multivariate_hypergeometric(sizes, sum(share.count for _, share in able), size=shuffles) / sizes
+    draws: NDArray[np.float64] = shuffled.max(axis=1) - shuffled.min(axis=1)
     edges = newcombe(high, low)
-    return (
-        Gap(attribute, measure, value, *edges, _at_least(draws, value), greatest, least, len(able)),
-        draws,
-    )
+    return (Gap(attribute, measure, value, *edges, _at_least(draws, value), greatest, least, len(able)), draws)
 
 
 def _equalized(true: Gap, false: Gap, true_draws: NDArray[np.float64], false_draws: NDArray[np.float64]) -> Gap:
@@ -296,5 +290,5 @@ def _equalized(true: Gap, false: Gap, true_draws: NDArray[np.float64], false_dra
 
 
 def _at_least(draws: NDArray[np.float64], value: float) -> float:
-    """Return the permutation test's p-value; the observed deal counts as one (Phipson & Smyth 2010)."""
+    """Return the p-value of the permutation test, which counts the observed assignment (Phipson & Smyth 2010)."""
     return float((1 + int((draws >= value - 1e-12).sum())) / (1 + draws.size))

@@ -1,14 +1,12 @@
 """Confidence intervals over customers and repeats, and paired differences from the same draws.
 
-One draw takes the customers with replacement (Efron & Tibshirani 1993, chapter 13: the percentile interval) and one of
-the repeats of cross-validation at random, so the spread holds both which customers were seen and how they were split.
+A draw samples the customers with replacement (Efron & Tibshirani 1993, chapter 13: the percentile interval) and chooses
+one repeat of the cross-validation at random. So the interval covers the choice of customers and the choice of folds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,25 +22,24 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-CELLS = 2_000_000  # customers times draws at once: bounds the memory that a large table takes
+CELLS = 2_000_000  # customers times draws in one block; limits the memory for large tables
 BIASED = ("calibration_error",)
 WITHIN = ("average_precision", "roc_auc")  # averaged over folds
 POINT = (
     "Estimates are means over the repeats of cross-validation. Within a repeat, average precision and ROC-AUC are "
-    "means "
-    'over its folds (Forman & Scholz 2010); the metrics named "folds pooled" are computed over the scores of all folds '
-    "together, which is stricter. Every other metric is computed over all customers together."
+    'means over its folds (Forman & Scholz 2010); the metrics named "folds pooled" are computed over the scores of all '
+    "folds together, which is stricter. Every other metric is computed over all customers together."
 )
 METHOD = (
-    "Percentile bootstrap (Efron & Tibshirani 1993): each of {draws} draws takes the customers with replacement and "
-    "one repeat of the cross-validation at random; differences use the same draws on both sides. Draws of the "
-    "calibration error are centred on the estimate, as drawing adds to it by itself."
+    "Percentile bootstrap (Efron & Tibshirani 1993): each of {draws} draws samples the customers with replacement and "
+    "chooses one repeat of the cross-validation at random. Differences use the same draws for both methods. Draws of "
+    "the calibration error are centred on the estimate, because sampling with replacement increases this error."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """`counts` uint16[b, n]: how often each customer is in each draw; `repeat` int64[b]: whose predictions it uses."""
+    """`counts` uint16[b, n]: how often each customer is in each draw; `repeat` int64[b]: the repeat of each draw."""
 
     counts: NDArray[np.uint16]
     repeat: NDArray[np.int64]
@@ -53,7 +50,7 @@ class Draws:
 class Measured:
     """One metric: its value in each repeat, their mean, and its value in each draw.
 
-    `biased` says that drawing customers adds to it by itself, as repeated customers make bins uneven.
+    `biased` means that sampling with replacement increases the metric: repeated customers make bins uneven.
     """
 
     by_repeat: tuple[float, ...]
@@ -62,13 +59,13 @@ class Measured:
 
     @property
     def estimate(self) -> float:
-        """The mean over repeats; NaN where no repeat has a value."""
+        """The mean over repeats; NaN if no repeat has a value."""
         known = [value for value in self.by_repeat if not np.isnan(value)]
         return float(np.mean(known)) if known else float("nan")
 
     @property
     def centred(self) -> Floats:
-        """The draws, moved so that their mean is the estimate, and none below 0."""
+        """The draws, shifted so that their mean is the estimate, and at least 0."""
         known = ~np.isnan(self.draws)
         if not known.any():
             return self.draws
@@ -76,7 +73,7 @@ class Measured:
 
 
 def make_draws(customers: int, repeats: int, *, draws: int, confidence: float, seed: int) -> Draws:
-    """Draw `customers` customers with replacement, and a repeat, `draws` times."""
+    """Sample `customers` customers with replacement and choose a repeat, `draws` times."""
     random = np.random.default_rng(seed)
     counts = np.empty((draws, customers), dtype=np.uint16)
     for draw in range(draws):
@@ -87,10 +84,10 @@ def make_draws(customers: int, repeats: int, *, draws: int, confidence: float, s
 def measure(
     compute: Callable[[int, Floats], dict[str, Floats]], repeats: int, draws: Draws, weights: Floats | None = None
 ) -> dict[str, Measured]:
-    """Compute metrics on each repeat and on each draw.
+    """Compute metrics for each repeat and each draw.
 
-    compute(repeat, weights[b, n]) -> metric -> float64[b]. `weights` float64[n] multiplies every weighting (a
-    portfolio's mix, or 0 for customers outside a stratum).
+    compute(repeat, weights[b, n]) returns metric -> float64[b]. `weights` float64[n] multiplies every weighting, for
+    example with 0 for customers outside a stratum.
     """
     base = np.ones((1, draws.counts.shape[1])) if weights is None else weights[None, :]
     block = max(1, CELLS // draws.counts.shape[1])
@@ -116,11 +113,11 @@ def all_metrics(
     folds: NDArray[np.int64] | None = None,
     weights: Floats | None = None,
 ) -> dict[str, Measured]:
-    """Compute the metrics of `customer_risk.model.evaluation.results.METRICS`, as far as what is given allows.
+    """Compute the metrics of `results.METRICS`, of decisions only if `flagged` is given.
 
-    labels bool[n]; probabilities float64[r, n], flagged bool[r, n]. With `folds` int64[r, n], ranking within each fold
-    is averaged over folds, as scores of different fits needn't be comparable (Forman & Scholz 2010), and the stricter
-    figure over all folds' scores together stands beside it as `..._pooled`.
+    labels bool[n]; probabilities float64[r, n]; flagged bool[r, n]. With `folds` int64[r, n], ranking metrics are means
+    over folds, because the scores of different fits need not be comparable (Forman & Scholz 2010); the stricter metrics
+    over the scores of all folds together are `..._pooled`.
     """
 
     def compute(repeat: int, weighting: Floats) -> dict[str, Floats]:
@@ -135,7 +132,7 @@ def all_metrics(
 
 
 def _within(labels: Flags, scores: Floats, fold: NDArray[np.int64], weighting: Floats) -> dict[str, Floats]:
-    """Average the ranking metrics over folds; a fold where a weighting leaves one class only is left out of it."""
+    """Return the means of the ranking metrics over folds, without folds in which a weighting has one label only."""
     parts = [
         metrics.ranking(labels[fold == at], scores[fold == at], weighting[:, fold == at]) for at in np.unique(fold)
     ]
@@ -149,30 +146,27 @@ def _mean_of_known(values: Floats) -> Floats:
 
 
 def interval(measured: Measured, confidence: float) -> Interval:
-    """Return the estimate with its percentile interval; no bounds where under nine draws in ten have a value."""
+    """Return the estimate with its percentile interval; without bounds if fewer than 90% of the draws have a value."""
     return _interval(measured.estimate, measured.centred if measured.biased else measured.draws, confidence)
 
 
 def difference(one: Measured, other: Measured, confidence: float) -> Interval:
-    """Return one metric minus another, draw by draw."""
+    """Return one metric minus another, on the same draws."""
     return _interval(one.estimate - other.estimate, one.draws - other.draws, confidence)
 
 
 def wilson(count: float, of: float, confidence: float) -> Interval:
-    """Return a share with Wilson's score interval (Wilson 1927); all None where `of` is 0."""
+    """Return a share with Wilson's score interval; all None if `of` is 0."""
     if of <= 0:
         return Interval(estimate=None)
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = count / of
-    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
-    half = z / (1 + z * z / of) * sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    return Interval(estimate=share, low=max(0.0, middle - half), high=min(1.0, middle + half))
+    low, high = metrics.wilson_bounds(count, of, confidence)
+    return Interval(estimate=count / of, low=low, high=high)
 
 
 def calibration_bins(labels: Flags, probabilities: Floats, confidence: float) -> tuple[CalibrationBin, ...]:
-    """Compare predicted and observed shares in equal-count bins over all repeats' float64[r, n] probabilities.
+    """Compare predicted and observed shares in equal-count bins, over the probabilities float64[r, n] of all repeats.
 
-    A bin's interval is Wilson's for as many customers as it has in one repeat: repeats add no customers.
+    A bin's interval is Wilson's for its number of customers in one repeat, because repeats add no customers.
     """
     repeats = len(probabilities)
     every = probabilities.ravel()

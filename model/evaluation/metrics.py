@@ -1,10 +1,13 @@
 """Metrics of labels against scores, for many weightings of the same customers at once.
 
-`weights` is float64[b, n]: each row weighs the n customers, as bootstrap counts or as a portfolio's mix. An answer is
-float64[b], NaN where the weighting leaves it undefined (no suspended customer, nobody flagged).
+`weights` is float64[b, n]: each row has weights of the n customers, such as bootstrap counts. A result is float64[b],
+NaN for weights with which it isn't defined (no suspended customer, no flagged customer).
 """
 
 from __future__ import annotations
+
+from math import sqrt
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +19,9 @@ BINS = 10
 
 
 def ranking(labels: Flags, scores: Floats, weights: Floats) -> dict[str, Floats]:
-    """Average precision, ROC-AUC and the greatest recall at 80% and 90% precision; ties count as one step.
+    """Return average precision, ROC-AUC and the greatest recall at 80% and 90% precision; ties are one step.
 
-    Average precision: sum of precision times the step in recall (Manning et al. 2008, 8.4), not interpolated.
+    Average precision is the sum of precision times the step in recall (Manning et al. 2008, 8.4), not interpolated.
     """
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
@@ -42,20 +45,17 @@ def ranking(labels: Flags, scores: Floats, weights: Floats) -> dict[str, Floats]
 
 
 def probability(labels: Flags, probabilities: Floats, weights: Floats) -> dict[str, Floats]:
-    """Brier score (Brier 1950) and expected calibration error over ten equal-count bins (Naeini et al. 2015)."""
+    """Return the Brier score (Brier 1950) and the calibration error over ten equal-count bins (Naeini et al. 2015)."""
     total = weights.sum(axis=1)
     bins = equal_count_bins(probabilities)
     member = np.zeros((len(labels), int(bins.max()) + 1))
     member[np.arange(len(labels)), bins] = 1.0
     gap = np.abs((weights * (labels - probabilities)) @ member).sum(axis=1)
-    return {
-        "brier": (weights @ np.square(labels - probabilities)) / total,
-        "calibration_error": gap / total,
-    }
+    return {"brier": (weights @ np.square(labels - probabilities)) / total, "calibration_error": gap / total}
 
 
 def decision(labels: Flags, flagged: Flags, weights: Floats) -> dict[str, Floats]:
-    """Accuracy, balanced accuracy, F1, precision and recall of one yes or no a customer."""
+    """Return accuracy, balanced accuracy, F1, precision and recall of one decision per customer."""
     hit, alarm, miss, quiet = confusion(labels, flagged, weights)
     with np.errstate(invalid="ignore", divide="ignore"):
         recall = hit / (hit + miss)
@@ -69,13 +69,22 @@ def decision(labels: Flags, flagged: Flags, weights: Floats) -> dict[str, Floats
 
 
 def confusion(labels: Flags, flagged: Flags, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Weighted true positives, false positives, false negatives and true negatives."""
+    """Return weighted true positives, false positives, false negatives and true negatives."""
     return (
         weights @ (labels & flagged),
         weights @ (~labels & flagged),
         weights @ (labels & ~flagged),
         weights @ (~labels & ~flagged),
     )
+
+
+def wilson_bounds(count: float, of: float, confidence: float) -> tuple[float, float]:
+    """Return the bounds of Wilson's score interval of the share count / of (Wilson 1927)."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = count / of
+    centre = (share + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def equal_count_bins(probabilities: Floats, bins: int = BINS) -> NDArray[np.int64]:
@@ -86,7 +95,7 @@ def equal_count_bins(probabilities: Floats, bins: int = BINS) -> NDArray[np.int6
 
 
 def auc_of_feature(labels: Flags, values: Floats) -> float:
-    """How well one feature alone separates the classes: the better of both directions, NaN lowest or highest."""
+    """Return the ROC-AUC of one feature alone: the best of both directions, with NaN as the lowest or highest value."""
     known = values[~np.isnan(values)]
     if known.size == 0:
         return 0.5

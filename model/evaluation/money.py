@@ -1,4 +1,4 @@
-"""What decisions cost and save, in EUR a customer, from the loss matrix."""
+"""Costs and savings of decisions in EUR per customer, by the loss matrix."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def worth(labels: Flags, proposed: Flags, reviewed: Flags, costs: Costs, weights: Floats) -> dict[str, Floats]:
-    """Value one decision a customer: proposed for off-boarding, reviewed (and not proposed), or left alone.
+    """Return the value of one decision per customer: proposed for off-boarding, reviewed (not proposed), or no action.
 
-    labels, proposed, reviewed bool[n]; weights float64[b, n]; answers float64[b]. `loss` is what is lost and spent,
-    `saved` how much less that is than doing nothing would lose, `roi` = (avoided loss - spent) / spent (NaN where
-    nothing is spent). `net_benefit` is Vickers & Elkin's (2006): true less false positives at the loss matrix's rate.
+    labels, proposed, reviewed bool[n]; weights float64[b, n]; results float64[b]. `loss` is the sum of losses and
+    spending; `saved` is the loss of no action minus `loss`; `roi` is (avoided loss - spent) / spent, NaN if nothing is
+    spent. `net_benefit` is that of Vickers & Elkin (2006): true minus weighted false positives.
     """
     total = weights.sum(axis=1)
     hit, alarm, _, _ = confusion(labels, proposed, weights)
@@ -49,6 +49,6 @@ def net_benefit(labels: Flags, probabilities: Floats, weights: Floats, cut: floa
     rate = cut / (1 - cut)
     flagged = probabilities >= cut
     total = float(weights.sum())
-    ours = float(weights @ (labels & flagged)) - rate * float(weights @ (~labels & flagged))
+    model = float(weights @ (labels & flagged)) - rate * float(weights @ (~labels & flagged))
     everybody = float(weights @ labels) - rate * float(weights @ ~labels)
-    return ours / total, everybody / total
+    return model / total, everybody / total

@@ -1,8 +1,7 @@
-"""Everything that a run found out about its procedure: what the report shows, and what `RUN/evaluation.json` holds.
+"""The results of a training run: the content of `RUN/evaluation.json`, from which the report is made.
 
-No customer's id is in here. Sequences over customers (`labels`, `probabilities`, `ShapSample`) are in one
-shuffled order.
-Metrics that can't be computed are None, with the reason in a `note`.
+They have no customer's id. Sequences over customers (`labels`, `probabilities`, `ShapSample`) are in one shuffled
+order. Metrics that can't be computed are None, with the reason in a `note`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """A point estimate with its confidence interval; bounds are None where too few cases allow one."""
+    """A point estimate with its confidence interval; the bounds are None if there are too few cases."""
 
     estimate: float | None
     low: float | None = None
@@ -29,7 +28,7 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the run's numbers come from; enough to repeat it."""
+    """The origin of the results, with all that is needed to repeat the run."""
 
     bundle_version: str  # sha256 of the bundle's manifest
     git_commit: str
@@ -41,11 +40,11 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     cpu_family: str
     rates_sha256: str = ""  # of the file of exchange rates; empty if there was none
     commit_date: str = "unknown"  # of the commit, in UTC; results never have the time of the run
-    synthetic: bool = False  # every customer's id bears the mark of synthetic tables
+    synthetic: bool = False  # every customer's id has the mark of synthetic tables
 
 
 class Imprint(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose report this is, according to the configuration; an empty field is not stated."""
+    """The organisation, author and readers of the report, from the configuration; an empty field is not stated."""
 
     organisation: str = ""
     author: str = ""
@@ -53,7 +52,7 @@ class Imprint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trap(msgspec.Struct, frozen=True, kw_only=True):
-    """One known oddity of the tables, how often it was met, and what was done about it."""
+    """A count of one irregularity of the tables, with a sentence about it."""
 
     key: str
     sentence: str
@@ -61,7 +60,7 @@ class Trap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CohortRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Customers who joined in one period (their first transaction's), and how many of them are suspended."""
+    """Customers who joined in one period (that of their first transaction), and how many of them are suspended."""
 
     period: str  # "2024-08", "2024-W31", or "no transaction"
     customers: int
@@ -70,7 +69,7 @@ class CohortRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What was trained on."""
+    """The training data."""
 
     customers: int
     suspended: int
@@ -87,7 +86,7 @@ class DataSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
-    """One feature's histogram by label. `edges` are bin borders in `unit` (on a signed-log scale where `log_scale`)."""
+    """One feature's histogram by label. `edges` are bin borders in `unit`, on a signed-log scale if `log_scale`."""
 
     feature: str
     unit: str
@@ -101,14 +100,14 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     missing_suspended: int
     median_active: float | None
     median_suspended: float | None
-    auc: float | None  # of this feature alone, missing as its own lowest value; 0.5 says nothing
+    auc: float | None  # of this feature alone; 0.5 is guessing
 
 
 # ---- the comparison -----------------------------------------------------------------------------------------------
 
 
 class Contender(msgspec.Struct, frozen=True, kw_only=True):
-    """One procedure judged in the shared folds. `key`: xgboost, logistic_regression, random_forest or dummy.
+    """One procedure evaluated in the shared folds. `key`: xgboost, logistic_regression, random_forest or dummy.
 
     `probabilities[r][i]` is the out-of-fold calibrated probability of customer i in repeat r, at the sample's own risk
     rate. `flagged[r][i]`: at or above the greatest-F1 threshold that was chosen inside the training folds.
@@ -124,7 +123,7 @@ class Contender(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """A metric of XGBoost's minus a baseline's, on the same resamples of customers."""
+    """A metric of XGBoost minus that of a baseline, on the same resamples of customers."""
 
     baseline: str
     metric: str
@@ -132,7 +131,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stratum(msgspec.Struct, frozen=True, kw_only=True):
-    """The shipped procedure's metrics among some customers: those who joined in one month, for example."""
+    """The shipped procedure's metrics among a part of the customers, such as those who joined in one month."""
 
     period: str
     customers: int
@@ -142,7 +141,7 @@ class Stratum(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True):
-    """One side of a side-by-side measurement, all sides in the same folds."""
+    """One alternative of a measurement; all alternatives use the same folds."""
 
     key: str
     title: str
@@ -151,9 +150,9 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """A side-by-side measurement and the choice that follows from it; `arms[0]` is what ships.
+    """A measurement of alternatives, and the choice that follows from it; `arms[0]` is shipped.
 
-    `differences` are the other arms' metrics minus the shipped one's, by arm key.
+    `differences` are the metrics of the other arms minus those of the shipped arm, by arm key.
     """
 
     question: str
@@ -181,7 +180,7 @@ class RateRow(msgspec.Struct, frozen=True, kw_only=True):
     high_share: float
     high_precision: float | None
     high_recall: float | None
-    medium_cut: float  # the cut-offs that the loss matrix would ask for at this rate
+    medium_cut: float  # the cut-offs that the loss matrix gives at this rate
     high_cut: float
     loss_per_customer: float  # EUR
 
@@ -196,11 +195,11 @@ class Confusion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Strategy(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to choose the cut-off, judged out of fold with the cut-off chosen inside the training folds.
+    """One way to choose the cut-off, evaluated out of fold with cut-offs chosen inside the training folds.
 
-    `key`: max_f1, recall, least_cost, segments (the shipped Low/Medium/High, `medium_threshold` given) or nobody.
-    `threshold` is the one chosen on the whole sample. Money is EUR per customer of the portfolio; `net_benefit` is
-    Vickers' (true positives minus weighted false positives, per customer); `roi` is (avoided loss - spent) / spent.
+    `key`: max_f1, recall, least_cost, segments (the shipped Low, Medium and High; with `medium_threshold`) or nobody.
+    `threshold` is chosen on the whole sample. Money is EUR per customer of the portfolio; `net_benefit` is that of
+    Vickers (true positives minus weighted false positives, per customer); `roi` is (avoided loss - spent) / spent.
     """
 
     key: str
@@ -215,13 +214,13 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
     reviews_per_week: float
     net_benefit: Interval
     loss_per_customer: Interval
-    saved_per_customer: Interval  # against doing nothing
+    saved_per_customer: Interval  # compared with flagging no customer
     roi: Interval
     shipped: bool = False
 
 
 class DecisionPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Net benefit at one threshold probability: the model, flagging everybody (nobody is 0)."""
+    """Net benefit of the model and of flagging everybody at one threshold probability (flagging nobody: 0)."""
 
     threshold: float
     model: float
@@ -229,7 +228,7 @@ class DecisionPoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CostRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One changed cost: which cut-offs follow, and what each strategy would save (EUR a customer) and return."""
+    """One changed cost: the resulting cut-offs, and each strategy's saving (EUR per customer) and return."""
 
     cost: str
     factor: float
@@ -241,7 +240,7 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decisions(msgspec.Struct, frozen=True, kw_only=True):
-    """The cut-offs, where they come from, and what they are worth."""
+    """The cut-offs, their source, costs and savings."""
 
     costs: dict[str, float]
     customers_per_week: float
@@ -252,11 +251,11 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     rate_sensitivity: tuple[RateRow, ...]
     sample_rate: float
     portfolio_rate: float
-    rate_source: str  # one sentence: whose rate holds
+    rate_source: str  # one sentence about the risk rate in use
     medium: float  # the shipped cut-offs, on the portfolio's probability
     high: float
     explanation: str
-    default_costs: tuple[str, ...] = ()  # prices that have the defaults of the configuration
+    default_costs: tuple[str, ...] = ()  # prices that have their default values
     costs_confirmed_by: str = ""
 
     @property
@@ -275,15 +274,15 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentFeature(msgspec.Struct, frozen=True, kw_only=True):
-    """One feature's middle in each segment."""
+    """The median of one feature in each segment."""
 
     feature: str
     unit: str
-    medians: dict[str, float | None]  # by segment; None where every value is missing
+    medians: dict[str, float | None]  # by segment; None if every value is missing
 
 
 class SegmentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment, out of fold: its size, the observed share of suspended customers in it, and what is done with it."""
+    """One segment, out of fold: its size, the observed share of suspended customers, and the action."""
 
     segment: str
     action: str
@@ -295,7 +294,7 @@ class SegmentRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proposed(msgspec.Struct, frozen=True, kw_only=True):
-    """The High customers whom the action rule proposes, out of fold: enough patterns are in their transactions."""
+    """The High customers whom the action rule proposes because they show enough patterns, out of fold."""
 
     customers: float  # mean over repeats
     suspended: float
@@ -303,7 +302,7 @@ class Proposed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Segments(msgspec.Struct, frozen=True, kw_only=True):
-    """Low, Medium and High: sizes, rates and characters."""
+    """Low, Medium and High: sizes, rates and medians of features."""
 
     rows: tuple[SegmentRow, ...]
     features: tuple[SegmentFeature, ...]
@@ -328,7 +327,7 @@ class ExamplePattern(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
-    """A made-up customer of the bundle's golden rows, from the profile to the action; it is in none of the tables.
+    """A made-up customer of the bundle's golden rows, from the profile to the action; no table contains it.
 
     The log-odds of the probability are the sum of `base`, the contributions of `reasons`, and `others` (the
     contributions of all other features).
@@ -349,14 +348,14 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     probability: float
     segment: str
     action: str
-    patterns: tuple[ExamplePattern, ...] | None  # None: the bundle looks for no patterns
+    patterns: tuple[ExamplePattern, ...] | None  # None: the bundle has no action rule
 
 
 # ---- views over time and size -------------------------------------------------------------------------------------
 
 
 class TimePart(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of the split in time order by first transaction; metrics only where each class has ten or more."""
+    """One part of the split in time order by first transaction; with metrics if it has ten customers of each label."""
 
     part: str  # "train 70%", "validate 15%", "test 15%"
     first: str | None
@@ -367,7 +366,7 @@ class TimePart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TimeView(msgspec.Struct, frozen=True, kw_only=True):
-    """Training on the earlier customers and testing on the later ones, as far as the labels allow."""
+    """Training on the earlier customers and testing on the later ones, if there are enough of each label."""
 
     parts: tuple[TimePart, ...]
     weeks: tuple[CohortRow, ...]
@@ -405,17 +404,17 @@ class ShapSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One of Optuna's trials. `value` is None where it was pruned."""
+    """One of Optuna's trials. `value` is None if it was pruned."""
 
     number: int
     params: dict[str, float | int | str]
     value: float | None
     state: str  # complete, pruned
-    averaged: bool = False  # one of the best, whose boosters the shipped model averages
+    averaged: bool = False  # whether its booster is part of the shipped model
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
-    """The search behind the shipped model's parameters."""
+    """The search for the shipped model's parameters."""
 
     objective: str
     budget: str
@@ -424,7 +423,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One check of the leak guard and its result. A run whose guard refuses has no report: these have all passed."""
+    """One check of the leak guard and its result. It has passed: a run that the guard refuses has no results."""
 
     check: str  # a to f
     title: str
@@ -434,7 +433,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
-    """A feature's fate in the selection."""
+    """The result of the selection for one feature."""
 
     feature: str
     kept: bool  # in the shipped model
@@ -443,7 +442,7 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that these numbers can't show, computed where that is possible."""
+    """A limit of the results."""
 
     title: str
     text: str
@@ -461,8 +460,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 METRICS: dict[str, str] = {
     "average_precision": "Average precision",
     "roc_auc": "ROC-AUC",
-    "average_precision_pooled": "Average precision, folds pooled",
-    "roc_auc_pooled": "ROC-AUC, folds pooled",
+    "average_precision_pooled": "Average precision (folds pooled)",
+    "roc_auc_pooled": "ROC-AUC (folds pooled)",
     "brier": "Brier score",
     "calibration_error": "Calibration error (10 equal-count bins)",
     "accuracy": "Accuracy",
@@ -483,7 +482,7 @@ def in_words(metric: str) -> str:
 
 
 class RunResults(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole run. `contenders[0]` is the shipped procedure; `notes` are sentences the reader must see at the top."""
+    """The results of a run. `contenders[0]` is the shipped procedure; `notes` are warnings at the top of the report."""
 
     provenance: Provenance
     data: DataSummary
@@ -492,8 +491,8 @@ class RunResults(msgspec.Struct, frozen=True, kw_only=True):
     excluded_types: tuple[str, ...]
     folds: int
     repeats: int
-    interval_method: str  # one sentence: how the intervals were made and from which source
-    point_method: str  # one sentence: how the point estimates were made
+    interval_method: str  # how the intervals were computed, with the source
+    point_method: str  # how the point estimates were computed
     confidence: float
     labels: tuple[bool, ...]
     distributions: tuple[Distribution, ...]
@@ -515,9 +514,9 @@ class RunResults(msgspec.Struct, frozen=True, kw_only=True):
     selection: tuple[Selected, ...]
     limits: tuple[Limit, ...]
     timings: tuple[Timing, ...]
-    fairness: tuple[Fairness, ...] = ()  # one a decision: review or more, propose off-boarding
-    criteria: tuple[Criterion, ...] = ()  # of the off-boarding list, beside the High segment
-    criteria_minimum: int = 1  # how many of them must hold
+    fairness: tuple[Fairness, ...] = ()  # one per decision: review or more, propose off-boarding
+    criteria: tuple[Criterion, ...] = ()  # patterns that an off-boarding needs, in addition to High
+    criteria_minimum: int = 1  # how many of them a customer must show
     action_rule: int = 2  # version of the rule that turns segment and patterns into an action
     proposed: Proposed | None = None
     without_transactions: Stratum | None = None  # the shipped procedure among customers without a transaction
@@ -527,10 +526,10 @@ class RunResults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def dumps(results: RunResults) -> bytes:
-    """Encode as JSON."""
+    """Return the results as JSON."""
     return msgspec.json.format(msgspec.json.encode(results), indent=1)
 
 
 def load(path: Path) -> RunResults:
-    """Read `evaluation.json` back."""
+    """Read the results from `evaluation.json`."""
     return msgspec.json.decode(path.read_bytes(), type=RunResults)

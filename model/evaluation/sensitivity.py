@@ -1,4 +1,4 @@
-"""How decisions move with the costs, the portfolio's risk rate and the threshold probability."""
+"""The effect of other costs, risk rates and threshold probabilities on decisions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def decision_curve(inputs: DecisionInputs, weights: Floats) -> tuple[DecisionPoi
 
 
 def cost_rows(inputs: DecisionInputs, costs: Costs, inner: Floats, weights: Floats) -> tuple[CostRow, ...]:
-    """Change one cost at a time, choose and price the cut-offs anew; costs that leave an action out are skipped."""
+    """Change one cost at a time, and choose and price new cut-offs; skip costs with which an action never pays."""
     rows = []
     ones = weights[None, :]
     for name in ("missed_risky", "wrongly_flagged", "review"):
@@ -76,7 +76,7 @@ def cost_rows(inputs: DecisionInputs, costs: Costs, inner: Floats, weights: Floa
 
 
 def rate_rows(inputs: DecisionInputs, costs: Costs, shipped: Flagged) -> tuple[RateRow, ...]:
-    """Keep the shipped decisions and change the true rate; the wanted cut-offs are on the shown probability's scale."""
+    """Price the shipped decisions at other true risk rates; best cut-offs are on the scale of shown probabilities."""
     wanted = loss_matrix_cuts(costs)
     rows = []
     for rate in sorted({*RATES, inputs.sample_rate, inputs.rate}):

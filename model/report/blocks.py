@@ -1,6 +1,6 @@
-"""What a page is made of: sections of paragraphs, tables, pictures and notes, free of any markup.
+"""The parts of a page without markup: sections of paragraphs, tables, pictures and notes.
 
-Sections say what to show; the template alone knows HTML. All text is plain and escaped when it is rendered.
+Sections make them; only the template has HTML. All text is plain, and is escaped when it is rendered.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One table cell: what to read first, and under it what qualifies it (an interval, a reason, a count)."""
+    """A table cell: the main text, and a smaller text below (an interval, a reason, a count)."""
 
     main: str
     below: str = ""
@@ -23,7 +23,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A table's column; numbers stand flush right."""
+    """A table's column; numbers are aligned right."""
 
     title: str
     numeric: bool = True
@@ -32,7 +32,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A captioned table. `note`, below it, says how to read it; `badge` marks the caption."""
+    """A table with a caption. `note` is below the table; `badge` marks the caption."""
 
     kind: ClassVar[str] = "table"
     caption: str
@@ -46,8 +46,8 @@ class Table:
 class Picture:
     """A plot, drawn when the page is made (`customer_risk.model.report.plots.canvas.drawn`).
 
-    `alt` says in words what someone who can't see it needs; `name` is unique on the page; `size` is in inches; `draw`
-    takes an empty matplotlib figure. `pixels` asks for a PNG, for plots of thousands of marks.
+    `alt` is the text for readers who can't see the plot; `name` is unique on the page; `size` is in inches; `draw`
+    draws on an empty matplotlib figure. With `pixels` it is a PNG, for plots of thousands of marks, else an SVG.
     """
 
     kind: ClassVar[str] = "picture"
@@ -78,7 +78,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Bullets:
-    """A list; an item may begin with a few words that stand out."""
+    """A list; an item has a bold lead, which may be empty, and its text."""
 
     kind: ClassVar[str] = "bullets"
     items: tuple[tuple[str, str], ...]
@@ -86,7 +86,7 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that must not be overlooked."""
+    """A highlighted text with a title."""
 
     kind: ClassVar[str] = "note"
     title: str
@@ -96,7 +96,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One number to remember."""
+    """One key figure."""
 
     label: str
     value: str
@@ -106,7 +106,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """The few numbers to remember."""
+    """The key figures."""
 
     kind: ClassVar[str] = "tiles"
     tiles: tuple[Tile, ...]
@@ -114,7 +114,7 @@ class Tiles:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Numbered steps; each has a lead and its sentences."""
+    """Numbered steps; each has a bold lead and its text."""
 
     kind: ClassVar[str] = "steps"
     items: tuple[tuple[str, str], ...]
@@ -122,7 +122,7 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Detail that opens on request, and is printed."""
+    """Details that the reader can open."""
 
     kind: ClassVar[str] = "fold"
     title: str
@@ -134,23 +134,28 @@ Block = Table | Picture | Paragraph | Heading | Bullets | Steps | Note | Tiles |
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One numbered part of the page; `anchor` is its address within the page."""
+    """A numbered section; `anchor` is its address on the page."""
 
     anchor: str
     title: str
     blocks: tuple[Block, ...]
 
 
-def cells(*values: str | Cell) -> tuple[Cell, ...]:
-    """Make a row of cells from text."""
-    return tuple(value if isinstance(value, Cell) else Cell(value) for value in values)
+def rows_of(rows: Iterable[Sequence[str | Cell]]) -> tuple[tuple[Cell, ...], ...]:
+    """Return the rows of a table, with texts as cells."""
+    return tuple(tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in row) for row in rows)
+
+
+def fold(title: str, *blocks: Block) -> Fold:
+    """Return a fold of these blocks."""
+    return Fold(title, blocks)
 
 
 def words(*titles: str) -> tuple[Column, ...]:
-    """Make columns of text."""
+    """Return columns of text."""
     return tuple(Column(title, numeric=False) for title in titles)
 
 
 def figures(*titles: str) -> tuple[Column, ...]:
-    """Make columns of numbers."""
+    """Return columns of numbers."""
     return tuple(Column(title) for title in titles)

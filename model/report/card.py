@@ -1,4 +1,4 @@
-"""The model card, after Mitchell et al. 2019: short, with intervals, for whoever takes the model over."""
+"""The model card, with the sections of Mitchell et al. 2019."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN = ("average_precision", "roc_auc", "brier", "calibration_error", "precisio
 
 
 def card(results: RunResults) -> str:
-    """Render the model card as Markdown: the same text for the same results."""
+    """Return the model card as Markdown; the same results give the same text."""
     strategy, run = shipped(results), results.provenance
     return (
         environment()
@@ -88,18 +88,14 @@ def _gaps(fairness: Fairness) -> str:
     computed_ones = [gap for gap in fairness.gaps if gap.by_chance is not None]
     lacking = len(fairness.gaps) - len(computed_ones)
     if not computed_ones:
-        return "no gap is computable: the slices have too few customers"
+        return "no gap is computable, because the slices have too few customers"
     wide = [
         f"{gap.attribute}, {MEASURES[gap.measure]} ({written(gap.value, 'percent', digits=0)}, "
         f"higher in {gap.greatest} than in {gap.least})"
         for gap in computed_ones
         if gap.by_chance is not None and gap.by_chance < SURPRISING
     ]
-    text = (
-        f"wider than chance would often make them: {listed(wide)}"
-        if wide
-        else "no gap is wider than chance often makes it"
-    )
+    text = f"gaps that are unlikely by chance: {listed(wide)}" if wide else "no gap is unlikely by chance"
     return plain(f"{text}; {lacking} of {counted(len(fairness.gaps), 'gap')} not computable" if lacking else text)
 
 

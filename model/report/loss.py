@@ -1,4 +1,4 @@
-"""Expected loss over one cut-off, from out-of-fold probabilities carried over to the portfolio's risk rate."""
+"""Expected loss for each cut-off, from out-of-fold probabilities at the portfolio's risk rate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """EUR per customer of the portfolio: `loss` float64[k] where all at or above `cuts` float64[k] are flagged."""
+    """EUR per customer: `loss` float64[k] of flagging from `cuts` float64[k] on, `nobody` of flagging no customer."""
 
     cuts: Floats
     loss: Floats
@@ -29,10 +29,11 @@ class Curve:
 
 
 def expected_loss(results: RunResults, *, points: int = 201) -> Curve:
-    """Price every cut-off: `missed_risky` a miss, `review` a flagged customer, `wrongly_flagged` more a good one.
+    """Return the expected loss of every cut-off.
 
-    Labels keep their likelihoods and change their share (Elkan 2001, theorem 2): a customer weighs as much as the
-    portfolio's rate of that label over the sample's.
+    A miss costs `missed_risky`, each flagged customer `review`, and each wrongly flagged customer also
+    `wrongly_flagged`. A customer's weight is the share of the label in the portfolio divided by that in the sample
+    (Elkan 2001, theorem 2).
     """
     costs, rate, sample = results.decisions.costs, results.decisions.portfolio_rate, results.decisions.sample_rate
     labels = np.array(results.labels)
@@ -45,7 +46,7 @@ def expected_loss(results: RunResults, *, points: int = 201) -> Curve:
 
 
 def carried_over(probabilities: Floats, *, sample: float, rate: float) -> Floats:
-    """Shift probabilities from the sample's risk rate to another by the difference of the rates' log-odds."""
+    """Return probabilities shifted to another risk rate, by the difference of the rates in log-odds."""
     clipped = np.clip(probabilities, 1e-12, 1 - 1e-12)
     odds = clipped / (1 - clipped) * (rate / (1 - rate)) / (sample / (1 - sample))
     moved: Floats = odds / (1 + odds)

@@ -1,4 +1,4 @@
-"""How numbers are written: the same figure reads the same wherever it stands."""
+"""Formats numbers for the report and the model card."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Form = Literal["decimal", "percent", "euro", "ratio"]
 _DIGITS: Final[dict[Form, int]] = {"percent": 1, "euro": 2, "ratio": 1, "decimal": 2}
 
 NOT_COMPUTABLE = "not computable"
-EURO = "EUR\N{NO-BREAK SPACE}"  # an amount never parts from its currency at a line's end
+EURO = "EUR\N{NO-BREAK SPACE}"  # keeps currency and amount on one line
 MINUS = "\N{MINUS SIGN}"
-NOTHING = 1e-9  # less is a rounding error of 0
-MOST_DIGITS = 4  # a bound that is still written as 0 with these is "just above 0" or "just below 0"
+NOTHING = 1e-9  # smaller values are rounding errors of 0
+MOST_DIGITS = 4  # a bound that rounds to 0 with these digits is written as "just above 0" or "just below 0"
 
 
 def written(value: float | None, form: Form = "decimal", *, digits: int | None = None) -> str:
     """Return one number as text; None and NaN are "not computable".
 
-    A percentage gets more digits if it would otherwise be written as 0% or 100% without being exactly that.
+    A percentage has more digits if it would otherwise be rounded to 0% or 100%.
     """
     if value is None or math.isnan(value):
         return NOT_COMPUTABLE
@@ -55,12 +55,12 @@ def count(value: float) -> str:
 
 
 def times(number: int) -> str:
-    """Return how often something was done: "once", "twice", "5 times"."""
+    """Return "once", "twice" or, for example, "5 times"."""
     return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
 
 
 def quantity(value: float | None) -> str:
-    """Write a feature's value with three significant digits."""
+    """Return a feature's value with three significant digits."""
     if value is None or math.isnan(value):
         return "missing"
     size = abs(value)
@@ -70,7 +70,7 @@ def quantity(value: float | None) -> str:
 
 
 def span(interval: Interval | Share, form: Form = "decimal", *, digits: int | None = None) -> str:
-    """Write the bounds alone, or nothing where there are none."""
+    """Return the bounds, or "" if there are no bounds."""
     if interval.low is None or interval.high is None:
         return ""
     low, high = (written(bound, form, digits=digits) for bound in (interval.low, interval.high))
@@ -78,8 +78,8 @@ def span(interval: Interval | Share, form: Form = "decimal", *, digits: int | No
 
 
 def spoken(interval: Interval | Share, form: Form = "decimal", *, digits: int | None = None) -> str:
-    """Write an estimate and its interval as part of a sentence."""
-    middle = written(_middle(interval), form, digits=digits)
+    """Return an estimate and its interval as part of a sentence."""
+    middle = written(middle_of(interval), form, digits=digits)
     bounds = span(interval, form, digits=digits)
     return f"{middle} ({bounds})" if bounds else middle
 
@@ -92,14 +92,14 @@ def cell(
     why: str = "",
     strong: bool = False,
 ) -> Cell:
-    """Write an estimate over its interval; where it isn't computable, `why` (or the share's own) stands below."""
-    if interval is None or _middle(interval) is None:
+    """Return a cell with an estimate and its interval, or with the reason why it isn't computable."""
+    if interval is None or middle_of(interval) is None:
         return Cell(NOT_COMPUTABLE, why or (getattr(interval, "why", "") or ""))
-    return Cell(written(_middle(interval), form, digits=digits), span(interval, form, digits=digits), strong)
+    return Cell(written(middle_of(interval), form, digits=digits), span(interval, form, digits=digits), strong)
 
 
 def share_cell(share: Share) -> Cell:
-    """Write a share with its counts and interval."""
+    """Return a cell with a share, its counts and its interval."""
     if share.value is None:
         return Cell(NOT_COMPUTABLE, share.why or "")
     return Cell(
@@ -108,13 +108,13 @@ def share_cell(share: Share) -> Cell:
 
 
 def counted(number: float, noun: str = "customer", plural: str = "") -> str:
-    """Write a count with its noun in the right number."""
+    """Return a count with its noun in singular or plural."""
     text = count(number)
     return f"{text} {noun if text == '1' else plural or f'{noun}s'}"
 
 
 def were(number: float) -> str:
-    """Return "was" or "were", as fits the count before it."""
+    """Return "was" for 1, else "were"."""
     return "was" if count(number) == "1" else "were"
 
 
@@ -136,12 +136,12 @@ def difference_span(difference: Interval, form: Form = "decimal", *, digits: int
 
 
 def covers_zero(difference: Interval) -> bool:
-    """Return whether the interval can't tell the difference from none; one that isn't computable can't either."""
+    """Return whether the interval includes 0 or isn't computable."""
     return difference.low is None or difference.high is None or difference.low <= 0 <= difference.high
 
 
 def verdict(difference: Interval, metric: str, *, first: str, second: str) -> str:
-    """Return in a sentence what the difference `first` minus `second` in a metric supports, and no more."""
+    """Return a sentence about the difference `first` minus `second` in a metric."""
     name = in_words(metric)
     if difference.estimate is None:
         return f"In {name}, {first} and {second} can't be compared: the difference is not computable."
@@ -155,13 +155,11 @@ def verdict(difference: Interval, metric: str, *, first: str, second: str) -> st
     sides = f"{first} is {'ahead of' if better else 'behind'} {second}"
     size = f"by {size}"
     if not bounds:
-        return f"In {name}, {sides} {size}, but no interval could be made, so this proves nothing."
-    interval = f"(interval of the difference {bounds})"
+        return f"In {name}, {sides} {size}. No interval could be computed, so this can be chance."
+    text = f"In {name}, {sides} {size} (interval of the difference {bounds}). The interval"
     if covers_zero(difference):
-        return (
-            f"In {name}, {sides} {size} {interval}: the interval includes 0, so these data don't show which is better."
-        )
-    return f"In {name}, {sides} {size} {interval}: it excludes 0."
+        return f"{text} includes 0, so these data don't show which is better."
+    return f"{text} excludes 0."
 
 
 def inside(title: str) -> str:
@@ -170,11 +168,12 @@ def inside(title: str) -> str:
 
 
 def listed(names: list[str] | tuple[str, ...]) -> str:
-    """Write names as part of a sentence."""
+    """Return names as part of a sentence."""
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
 
 
-def _middle(interval: Interval | Share) -> float | None:
+def middle_of(interval: Interval | Share) -> float | None:
+    """Return the estimate of an interval or a share."""
     return interval.estimate if isinstance(interval, Interval) else interval.value
 
 
@@ -195,7 +194,7 @@ def _bound(value: float, form: Form, digits: int) -> str:
 
 
 def _signed(text: str) -> str:
-    """Write a real minus sign, and none before a zero."""
+    """Return the text with a minus sign instead of a hyphen, and without a sign before zero."""
     negative = "-" in text
     bare = text.replace("-", "")
     if not negative or not any(digit in bare for digit in "123456789"):

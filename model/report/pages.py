@@ -1,4 +1,4 @@
-"""Sections put together into one page that needs nothing but itself."""
+"""Renders the report as one HTML page that loads no other file."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SECTIONS: tuple[Callable[[RunResults], Section], ...] = (
 
 
 def page(results: RunResults) -> str:
-    """Render the report as HTML: the same text for the same results."""
+    """Return the report as HTML; the same results give the same text."""
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     return (
         environment()
@@ -65,7 +65,7 @@ def page(results: RunResults) -> str:
             identity=identity(results),
             imprint=imprint(results),
             synthetic=results.provenance.synthetic,
-            style=Markup(style),  # noqa: S704  our own file; quotes in it must stay quotes
+            style=Markup(style),  # noqa: S704  a file of this package; its quotes must not be escaped
             sections=[make(results) for make in SECTIONS],
             number=_numbering(),
             drawn=drawn,
@@ -75,7 +75,7 @@ def page(results: RunResults) -> str:
 
 
 def environment() -> jinja2.Environment:
-    """Make the templates' environment: HTML escaped, unknown names refused."""
+    """Return the environment of the templates, which escapes HTML and raises for unknown names."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(("html", "html.j2")),
@@ -86,7 +86,7 @@ def environment() -> jinja2.Environment:
 
 
 def identity(results: RunResults) -> str:
-    """Return the words for the run that a page is about."""
+    """Return the line that identifies the run."""
     run = results.provenance
     return (
         f"Bundle {run.bundle_version[:12]}, commit {short_commit(run.git_commit)}, tables {run.data_hash[:12]}, seed "
@@ -95,25 +95,25 @@ def identity(results: RunResults) -> str:
 
 
 def imprint(results: RunResults) -> tuple[tuple[str, str], ...]:
-    """Return whose report this is, and the dates of its data and of the commit, as pairs of a name and a value."""
+    """Return organisation, dates, author and readers as pairs of a name and a value."""
     run, given = results.provenance, results.imprint
     made_up = "synthetic customers, made up by this program" if run.synthetic else ""
     return (
-        ("Data of", "; ".join(filter(None, (given.organisation, made_up))) or NOT_STATED),
+        ("Source of the data", "; ".join(filter(None, (given.organisation, made_up))) or NOT_STATED),
         ("Newest event in the data", results.data.last_event or NOT_STATED),
         ("Date of the commit", run.commit_date),
         ("Author", given.author or NOT_STATED),
-        ("Written for", given.audience or NOT_STATED),
+        ("Readers", given.audience or NOT_STATED),
     )
 
 
 def short_commit(commit: str) -> str:
-    """Return twelve digits of a commit, and a remark if files differed from the commit."""
+    """Return twelve digits of a commit, and a note if files differed from the commit."""
     return commit[:12] + (" with uncommitted changes" if commit.endswith("-dirty") else "")
 
 
 def _numbering() -> Callable[[Picture | Table], int]:
-    """Count figures and tables apart, in the order in which they are rendered."""
+    """Return a function that numbers figures and tables separately, in the order of rendering."""
     counted: Counter[str] = Counter()
 
     def number(block: Picture | Table) -> int:

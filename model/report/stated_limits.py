@@ -1,4 +1,4 @@
-"""The limits of a run's numbers, which every report states."""
+"""The limits of the results that every report has."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ YOUNG_DAYS = 30
 def stated_limits(
     suspended: Flags, joined: Sequence[date | None], both_labels: int, average_precision: Interval, notes: Sequence[str]
 ) -> tuple[Limit, ...]:
-    """Return the limits of the numbers, with figures if the tables have them.
+    """Return the limits of the results.
 
-    suspended  bool[n]; joined  when each of the n customers first transacted; both_labels  how many have two labels
+    suspended  bool[n]; joined  day of each customer's first transaction; both_labels  customers with two labels
     """
     positives, customers = int(suspended.sum()), len(suspended)
     low, high = average_precision.low, average_precision.high

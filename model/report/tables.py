@@ -1,11 +1,11 @@
-"""Tables that more than one section needs."""
+"""Tables that several sections use."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from customer_risk.model.evaluation.results import LOWER_IS_BETTER, METRICS
-from customer_risk.model.report.blocks import Cell, Column, Fold, Note, Table, cells, figures, words
+from customer_risk.model.report.blocks import Cell, Column, Note, Table, figures, fold, rows_of, words
 from customer_risk.model.report.numbers import cell, count, covers_zero, difference_span, digits_for, written
 
 if TYPE_CHECKING:
@@ -22,25 +22,25 @@ INTERVALS = "The second line of a cell is the {confidence:.0%} interval. {method
 
 
 def interval_note(results: RunResults) -> str:
-    """Return how estimates and intervals were made."""
+    """Return how estimates and intervals were computed."""
     return f"{INTERVALS.format(confidence=results.confidence, method=results.interval_method)} {results.point_method}"
 
 
 def metric_cell(metrics: Mapping[str, Interval], metric: str, why: str = "", *, strong: bool = False) -> Cell:
-    """Write one metric; three decimals where good values are near 0."""
+    """Return a cell with one metric, with three decimals if good values are near 0."""
     return cell(metrics.get(metric), digits=3 if metric in LOWER_IS_BETTER else 2, why=why, strong=strong)
 
 
 def compared(
     caption: str, sides: Sequence[Arm | Contender], *, metrics: Sequence[str] = tuple(METRICS), note: str = ""
 ) -> Table:
-    """Set sides in columns and metrics in rows; the first side is what ships."""
+    """Return a table with one column per side and one row per metric; the first side is the shipped one."""
     same = len({side.note for side in sides}) == 1
     notes = [sides[0].note] if same else [f"{side.title}: {side.note}" for side in sides if side.note]
     return Table(
         caption,
         (*words("Metric"), *figures(*(side.title for side in sides))),
-        tuple(
+        rows_of(
             (
                 Cell(METRICS.get(metric, metric), "lower is better" if metric in LOWER_IS_BETTER else ""),
                 *(metric_cell(side.metrics, metric, side.note, strong=side is sides[0]) for side in sides),
@@ -53,7 +53,7 @@ def compared(
 
 
 def measured(measurement: Measurement) -> tuple[Block, ...]:
-    """Show a side-by-side measurement: the sides, their paired differences, and the choice."""
+    """Show a measurement: the alternatives, their paired differences, and the choice."""
     shipped, others = measurement.arms[0], measurement.arms[1:]
     paired = [
         (metric, [measurement.differences.get(arm.key, {}).get(metric) for arm in others])
@@ -69,8 +69,8 @@ def measured(measurement: Measurement) -> tuple[Block, ...]:
             Table(
                 f"Paired differences: each alternative minus {shipped.title}",
                 (*words("Metric"), *figures(*(arm.title for arm in others))),
-                tuple(
-                    (Cell(METRICS[metric]), *(difference_cell(each) for each in differences))
+                rows_of(
+                    (METRICS[metric], *(difference_cell(each) for each in differences))
                     for metric, differences in paired
                 ),
                 DIFFERENCES,
@@ -81,7 +81,7 @@ def measured(measurement: Measurement) -> tuple[Block, ...]:
     blocks.append(Note("Choice", measurement.conclusion))
     if further:
         table = compared(f"{measurement.question} Further metrics", measurement.arms, metrics=further)
-        blocks.append(Fold("Further metrics", (table,)))
+        blocks.append(fold("Further metrics", table))
     return tuple(blocks)
 
 
@@ -96,22 +96,22 @@ def difference_cell(difference: Interval | None) -> Cell:
 
 
 def cohort_table(caption: str, period: str, rows: Sequence[CohortRow]) -> Table:
-    """Show customers and suspended ones by joining period."""
+    """Return a table of customers and suspended customers by joining period."""
     return Table(
         caption,
         (Column(period, numeric=False), Column("Customers"), Column("Suspended"), Column("Suspended share")),
-        tuple(
-            cells(each.period, count(each.customers), count(each.suspended), cell(each.rate, "percent", digits=0))
+        rows_of(
+            (each.period, count(each.customers), count(each.suspended), cell(each.rate, "percent", digits=0))
             for each in rows
         ),
     )
 
 
 def costs_badge(results: RunResults) -> str:
-    """Return the badge of amounts that follow from default costs; "" once the costs are confirmed."""
+    """Return the badge for amounts that follow from default costs; "" if the costs are confirmed."""
     return "Default costs, not confirmed" if results.decisions.unconfirmed else ""
 
 
 def absent(title: str, why: str) -> Note:
-    """Stand in for something that couldn't be made, with the reason."""
+    """Return a note instead of a part of the report that couldn't be computed, with the reason."""
     return Note(title, f"Not computable: {why}")

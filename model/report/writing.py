@@ -1,4 +1,4 @@
-"""The files that a run leaves for people: the report and the model card."""
+"""Writes the report and the model card of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CARD = "MODEL_CARD.md"
 
 
 def write_report(folder: Path, results: RunResults) -> None:
-    """Write report.html and MODEL_CARD.md into `folder`, each whole, and none before both are rendered."""
+    """Write report.html and MODEL_CARD.md into `folder`, after both are rendered."""
     texts = {REPORT: page(results), CARD: card(results)}
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():

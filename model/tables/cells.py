@@ -1,4 +1,4 @@
-"""Escapes cells of CSV files, so that a spreadsheet runs none as a formula; the text can be read back unchanged."""
+"""Escapes cells of CSV files, so that a spreadsheet runs no cell as a formula; `unescape_cell` restores the text."""
 
 from __future__ import annotations
 

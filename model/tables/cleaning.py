@@ -1,9 +1,9 @@
-"""From tables as they lie to a cohort: a row a customer, its events beside, each trap counted, nothing lost unsaid."""
+"""Cleans one cohort's tables: one row per customer, the customers' event rows, and a count of every irregularity."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import dataframely as dy
 import polars as pl
@@ -12,7 +12,6 @@ from customer_risk.model.config import load_config
 from customer_risk.model.errors import EmptyTable
 from customer_risk.model.escaping import shortened
 from customer_risk.model.features.vocabulary import STATES
-from customer_risk.model.tables.checks import OWNER_KNOWN
 from customer_risk.model.tables.conversion import CONVERSIONS, Conversion
 from customer_risk.model.tables.dialect import advising
 from customer_risk.model.tables.examination import FAILING_ROWS, Examination, ever_suspended, examine, refuse_unusable
@@ -30,9 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["TRAPS", "Cohort", "clean", "load_cohort"]
 
 OVERSEAS: Final = ("PF", "NC", "YT", "RE", "GP", "MQ", "GF")
-# Country codes of two digits; any other two digits are the beginning of longer codes.
+# Country codes of two digits. Any other two digits are the beginning of a longer code.
 _TWO_DIGIT_CODES: Final = frozenset(
-    "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 "  # noqa: SIM905  44 pairs of quotes would hide the codes
+    "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 "  # noqa: SIM905  44 pairs of quotes are hard to read
     "91 92 93 94 95 98".split()
 )
 _PROFILE: Final = tuple(name for name in Customers.column_names() if name != "customer_id")
@@ -40,16 +39,16 @@ _PROFILE: Final = tuple(name for name in Customers.column_names() if name != "cu
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """A cohort, clean.
+    """A clean cohort.
 
-    customers  one row each, in the order of their ids; with `suspended` in the labelled cohort
-    events     their event rows by customer, creation, id and state; no whole row twice, ids not collapsed
-    counts     how often each trap of TRAPS was met; of the rules (`failed_...`), those that failed
-    failing    the rows that failed a rule, with the reason (customer_risk.model.tables.examination.FAILING_ROWS)
-    absent     columns that the files lack
-    constant   columns with one value in every row
-    conversions  customer_risk.model.tables.conversion.CONVERSIONS: each event row that was converted to EUR
-    rates      the rates that converted them; None where the mapping names none
+    customers    one row per customer, ordered by id; with `suspended` in the labelled cohort
+    events       event rows, ordered by customer, creation, id and state; no row twice, ids not collapsed
+    counts       the count of each key of TRAPS; of the keys `failed_...`, only rules that failed
+    failing      the rows that failed a rule, with the reason (examination.FAILING_ROWS)
+    absent       columns that the files lack
+    constant     columns with one value in every row
+    conversions  each event row that was converted to EUR (conversion.CONVERSIONS)
+    rates        the rates that converted them; None if the mapping names no rates
     """
 
     customers: dy.DataFrame[Customers] | dy.DataFrame[LabelledCustomers]
@@ -67,8 +66,9 @@ def load_cohort(
 ) -> Cohort:
     """Read, check and clean one cohort.
 
-    The other cohort's users are read too where they are there, to tell its customers' events from events of nobody.
-    Raises TableMissing, ColumnMismatch, EmptyTable, LabelError, RuleFailure, or ConfigError for unusable rates.
+    If the folder has the other cohort's users, they are read too: events of the other cohort's customers are counted
+    separately. Raises TableMissing, ColumnMismatch, EmptyTable, LabelError, RuleFailure, or ConfigError for unusable
+    rates.
     """
     limits = (config or load_config()).checks
     tables = read_cohort(folder, cohort, mapping)
@@ -79,9 +79,9 @@ def load_cohort(
 
 
 def clean(tables: CohortTables, examination: Examination) -> Cohort:
-    """Collapse profiles, set aside what rules and traps say, count everything.
+    """Collapse profiles, drop unusable rows and count every irregularity.
 
-    Raises EmptyTable where no customer is left, or no event resolves to a customer.
+    Raises EmptyTable if no customer is left, or if no event belongs to a customer.
     """
     users = tables.users.frame.filter(~pl.col("row").is_in(examination.users.implode()))
     customers = _collapse(users, labelled=tables.users.cohort == "labelled")
@@ -123,7 +123,7 @@ def clean(tables: CohortTables, examination: Examination) -> Cohort:
 
 
 def _collapse(users: pl.DataFrame, *, labelled: bool) -> pl.DataFrame:
-    """Make one row a customer: of each field the most frequent value, of equally frequent ones the smallest."""
+    """Return one row per customer, with the most frequent value of each field (the smallest of equally frequent)."""
     several = users.filter(pl.col("customer_id").is_duplicated())
     collapsed = (
         several.group_by("customer_id").agg(pl.col(_PROFILE).drop_nulls().mode().sort().first())
@@ -140,45 +140,43 @@ def _refuse_empty(
 ) -> None:
     users, transactions = tables.users, tables.transactions
     if customers.is_empty():
-        _, rules = _set_aside(users, examination)
-        raise EmptyTable(
-            f"{users.where}: no row is left of {users.rows:,}. Rows that fail a rule are set aside: {rules}.",
-            remedy="Correct or map the values; `customer-risk check --out FILE` lists the rows.",
-        )
+        _refuse_dropped(users, examination)
     if events.is_empty():
-        lost, rules = _set_aside(transactions, examination)
+        lost, rules = _dropped(transactions, examination)
         if lost == transactions.rows:
-            raise EmptyTable(
-                f"{transactions.where}: no row is left of {lost:,}. Rows that fail a rule are set aside: {rules}.",
-                remedy="Correct or map the values; `customer-risk check --out FILE` lists the rows.",
-            )
-        beside = f" {lost:,} other rows are set aside: {rules}." if lost else ""
+            _refuse_dropped(transactions, examination)
+        beside = f" {lost:,} other rows were dropped: {rules}." if lost else ""
         raise EmptyTable(
-            f"{transactions.where}: none of {transactions.rows - lost} rows resolves to one of the "
-            f"{customers.height} customers of {users.where}.{beside}",
-            remedy="Check that both files name customers alike, and that they belong to the same cohort.",
+            f"{transactions.where}: none of {transactions.rows - lost:,} rows belongs to one of the "
+            f"{customers.height:,} customers of {users.where}.{beside}",
+            remedy="Check that both files use the same customer ids, and that they belong to the same cohort.",
         )
 
 
-def _set_aside(table: Table, examination: Examination) -> tuple[int, str]:
-    """Return how many rows are set aside for their values, and the rules that they fail, most rows first."""
+def _refuse_dropped(table: Table, examination: Examination) -> NoReturn:
+    _, rules = _dropped(table, examination)
+    raise EmptyTable(
+        f"{table.where}: all {table.rows:,} rows were dropped because they fail a rule: {rules}.",
+        remedy="Correct or map the values; `customer-risk check --out FILE` lists the rows.",
+    )
+
+
+def _dropped(table: Table, examination: Examination) -> tuple[int, str]:
+    """Return how many rows were dropped, and the rules that they fail, most rows first."""
     outcomes = [
         outcome
         for outcome in examination.outcomes
-        if outcome.where == table.where
-        and outcome.failing
-        and outcome.rule.sets_aside
-        and outcome.rule.name != OWNER_KNOWN
+        if outcome.where == table.where and outcome.failing and outcome.rule.drops
     ]
     names = [outcome.rule.name for outcome in outcomes]
     rows = examination.failing.filter((pl.col("table") == table.where) & pl.col("rule").is_in(names))
     outcomes.sort(key=lambda outcome: -(outcome.failing or 0))
     firsts = {each["rule"]: each for each in rows.unique("rule", keep="first").iter_rows(named=True)}
-    said = [
+    reasons = [
         f"{outcome.failing:,} fail {outcome.rule.name} ({outcome.rule.sentence}{_example(firsts[outcome.rule.name])})"
         for outcome in outcomes
     ]
-    return rows["row"].n_unique(), ", ".join(said)
+    return rows["row"].n_unique(), ", ".join(reasons)
 
 
 def _example(failing: dict[str, Any]) -> str:
@@ -187,7 +185,7 @@ def _example(failing: dict[str, Any]) -> str:
 
 
 def _constant(table: Table) -> tuple[str, ...]:
-    """Return the names of the columns that have one value in every row; a table of one row has none."""
+    """Return the columns that have one value in every row, if the table has more than one row."""
     values = table.frame.select(pl.exclude("row", "repeat", *table.absent).n_unique())
     return tuple(name for name in values.columns if values[name][0] == 1) if table.frame.height > 1 else ()
 
@@ -219,7 +217,6 @@ def _count_users(table: Table, users: pl.DataFrame, customers: pl.DataFrame, eve
 
 
 def _count_conversions(conversion: Conversion) -> dict[str, int]:
-    """Count the rows in other currencies; nothing where all are in EUR."""
     if not conversion.currencies:
         return {}
     foreign = sum(conversion.currencies.values())
@@ -227,7 +224,7 @@ def _count_conversions(conversion: Conversion) -> dict[str, int]:
 
 
 def _count_events(tables: CohortTables, customers: pl.DataFrame) -> dict[str, int]:
-    """Count what the transactions file holds, before anything is set aside."""
+    """Count the rows and transactions of the file, before any row is dropped."""
     frame = tables.transactions.frame
     mine = pl.col("customer_id").is_in(customers["customer_id"].implode())
     foreign = pl.lit(False) if tables.others is None else pl.col("customer_id").is_in(tables.others.implode()) & ~mine  # noqa: FBT003

@@ -1,4 +1,4 @@
-"""Converts amounts of other currencies to EUR by a table of rates, and counts those that have no rate."""
+"""Converts amounts in other currencies to EUR by a table of rates, and counts rows without a rate."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _EXAMPLES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What was done with a table's rows in other currencies.
+    """The rows of a table that are in other currencies.
 
-    currencies   number of rows by currency as the file has it, EUR left out
-    conversions  CONVERSIONS: a row for each converted row, with its number in the file
-    lacking      currency and day of creation (text) of rows without a rate, each pair once with its first `row`
-    rates        what converted them; None where the mapping names no rates
+    currencies   number of rows by currency as written in the file, without EUR
+    conversions  CONVERSIONS: one row for each converted row, with its number in the file
+    lacking      currency and day of creation (text) of rows without a rate; each pair once, with its first `row`
+    rates        the rates that converted them; None if the mapping names no rates
     """
 
     currencies: dict[str, int]
@@ -74,11 +74,12 @@ class Conversion:
 
 
 def convert(events: pl.DataFrame, rates: Rates | None) -> tuple[pl.DataFrame, Conversion]:
-    """Return canonical event rows with amounts in EUR where there is a rate, and what was converted.
+    """Return the event rows with amounts converted to EUR, and a record of the conversions.
 
-    amount in EUR = amount * eur_per_unit, of the row's day of creation in UTC, or else of the latest earlier day that
-    is at most `rates.most_days` old. It isn't rounded: an amount above 0 stays above 0. All states of a transaction
-    have the same creation, and so the same rate. Rows without a rate keep their currency and fail `currency_is_eur`.
+    The amount in EUR is amount * eur_per_unit. The rate is that of the row's day of creation in UTC, or of the latest
+    earlier day that is at most `rates.most_days` old. The result isn't rounded: an amount above 0 stays above 0. All
+    states of a transaction have the same creation and therefore the same rate. Rows without a rate keep their currency
+    and fail `currency_is_eur`.
     """
     foreign = events.filter(pl.col("currency") != CURRENCY).select(
         "row", "id", "customer_id", "currency", "amount", day=pl.col("created_at").dt.date()

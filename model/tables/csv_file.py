@@ -1,4 +1,4 @@
-"""Reads a CSV file as a table of text; a record with another number of fields than the header never becomes a row."""
+"""Reads a CSV file as a table of text, without the records that have more or fewer fields than the header."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from customer_risk.model.tables.csv_form import CsvForm
 
 MALFORMED: Final = pl.Schema({"row": pl.UInt32, "value": pl.String})
-_CELLS: Final = 500_000  # in a chunk, which becomes a frame at once
+_CELLS: Final = 500_000  # per chunk; each chunk becomes a data frame
 _MOST_COLUMNS: Final = 10_000
 
 
@@ -26,9 +26,9 @@ _MOST_COLUMNS: Final = 10_000
 class CsvTable:
     """A CSV file as read.
 
-    frame      the records with as many fields as the header, all columns text; an empty field is null
-    rows       the place of each in the file, the first record under the header being 1
-    malformed  the other records: their place, and a text with their line, their number of fields and their beginning
+    frame      the records with as many fields as the header; all columns are text, an empty field is null
+    rows       the number of each record in the file; the first record under the header is 1
+    malformed  the other records: their number, and a text with line, number of fields and first characters
     """
 
     frame: pl.DataFrame
@@ -39,8 +39,8 @@ class CsvTable:
 def read_csv_table(path: Path, form: CsvForm, *, rows: bool = True) -> CsvTable:
     """Read a CSV file; only its header if `rows` is false.
 
-    Columns without a name are left out. Raises ColumnMismatch where there is no header or it has a name twice,
-    TableMissing where the file can't be read.
+    Columns without a name are left out. Raises ColumnMismatch if there is no header or it has a name twice,
+    TableMissing if the file can't be read.
     """
     try:
         with path.open("rb") as file:
@@ -49,8 +49,8 @@ def read_csv_table(path: Path, form: CsvForm, *, rows: bool = True) -> CsvTable:
     except BadCsv as error:
         raise TableMissing(
             f"{path} can't be read as csv: {error}.",
-            remedy="Write the file again, whole and in the encoding that the mapping names (csv.encoding; UTF-8 "
-            "where it names none).",
+            remedy="Export the complete file again, in the encoding that the mapping names (csv.encoding; UTF-8 by "
+            "default).",
         ) from error
     except OSError as error:
         raise TableMissing(f"{path} can't be read: {error}.", remedy="Check the file and its permissions.") from error

@@ -1,4 +1,4 @@
-"""How a bank writes CSV (separator, decimals, dates, encoding), and its texts rewritten as this project writes them."""
+"""How a bank writes CSV files (separator, decimals, dates, encoding), and the conversion to this project's form."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ORDERS: Final = ("DMY", "MDY", "YMD")
 _DIGITS: Final = {"D": "[0-9]{1,2}", "DD": "[0-9]{2}", "M": "[0-9]{1,2}", "MM": "[0-9]{2}", "YYYY": "[0-9]{4}"}
 _TABS: Final = ("\\t", "tab")
 _NO_SEPARATOR: Final = frozenset("\"'\r\n\0 .+-:_\x1a\ufeff")
-# Numbers with a decimal comma. 1.234 isn't one: its point may be a decimal point, or separate thousands.
+# Numbers with a decimal comma. 1.234 is not matched: its point may be a decimal point or separate thousands.
 _BLANKS: Final = " \u00a0\u202f"
-_PLAIN: Final = r"^[+-]?([0-9]+(,[0-9]*)?|,[0-9]+)([eE][+-]?[0-9]+)?$"  # the forms that are read with a point
+_PLAIN: Final = r"^[+-]?([0-9]+(,[0-9]*)?|,[0-9]+)([eE][+-]?[0-9]+)?$"  # the same forms as with a decimal point
 _BY_POINTS: Final = r"^[+-]?[0-9]{1,3}(\.[0-9]{3}((\.[0-9]{3})+(,[0-9]+)?|,[0-9]+))$"
 _BY_BLANKS: Final = tuple(f"^[+-]?[0-9]{{1,3}}({blank}[0-9]{{3}})+(,[0-9]+)?$" for blank in _BLANKS)
 DECIMAL_COMMA: Final = "|".join((_PLAIN, _BY_POINTS, *_BY_BLANKS))
@@ -29,9 +29,10 @@ DECIMAL_COMMA: Final = "|".join((_PLAIN, _BY_POINTS, *_BY_BLANKS))
 class CsvForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     r"""How CSV files are written.
 
-    separator    one character; a tab as "\t" or tab
-    decimal      the decimal mark of numbers: . or , (then marks of thousands may be points or blanks: 1.234,56)
-    date_format  days, months and years such as DD.MM.YYYY, MM/DD/YYYY or D.M.YYYY; empty: YYYY-MM-DD, always readable
+    separator    one character, such as ; or |; write a tab as "\t" or tab
+    decimal      the decimal mark, . or , (with a comma, points or blanks may separate thousands: 1.234,56)
+    date_format  the order of D or DD, M or MM, and YYYY with one of . / - between, such as DD.MM.YYYY; dates as
+                 YYYY-MM-DD are always read
     encoding     a name that Python knows, such as utf-8, cp1252 or utf-16
     """
 
@@ -46,7 +47,7 @@ class CsvForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return "\t" if self.separator in _TABS else self.separator
 
     def problems(self) -> Iterator[tuple[str, str, str]]:
-        """Yield the field, what is wrong with it and what to do, for each setting that is impossible."""
+        """Yield the field, the problem and the remedy for each invalid setting."""
         if len(self.delimiter) != 1 or self.delimiter.isalnum() or self.delimiter in _NO_SEPARATOR:
             yield "separator", f"{self.separator!r} can't separate fields", "Name one character, such as ; or | or tab."
         if self.decimal not in (".", ","):
@@ -59,9 +60,9 @@ class CsvForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 def in_our_form(texts: pl.Series, wanted: pl.DataType, form: CsvForm) -> pl.Series:
-    """Return texts of numbers, dates and times as this project writes them.
+    """Return texts of numbers, dates and times in this project's form.
 
-    A text in another form becomes null or stays unchanged; neither can be read as the wanted type.
+    A text that isn't in the bank's form becomes null or stays unchanged; in both cases it can't be read as its type.
     """
     if wanted == pl.Float64 and form.decimal == ",":
         return texts.to_frame().select(_numbers(pl.col(texts.name))).to_series()
@@ -90,7 +91,7 @@ def _numbers(text: pl.Expr) -> pl.Expr:
 
 
 def _dates(text: pl.Expr, date_format: str) -> pl.Expr:
-    """Return the texts with dates as YYYY-MM-DD; a time may lack its seconds, and its hour may have one digit."""
+    """Return the texts with dates as YYYY-MM-DD. A time may lack its seconds, and its hour may have one digit."""
     changed = text.str.replace(rf"^{date_pattern(date_format)}($|[ Tt])", "${Y}-${M}-${D}${4}")
     return (
         changed.str.replace("^([0-9]{4})-([0-9])-", "${1}-0${2}-")

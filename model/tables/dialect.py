@@ -1,4 +1,4 @@
-"""Detects how a folder's CSV files are written, and proposes the setting of the mapping that reads them."""
+"""Detects the form of a folder's CSV files, and proposes the setting of the mapping that reads them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the beginning of a file shows: the form that reads it, and its differences from the mapping's form."""
+    """The form detected at the beginning of a file, and its differences from the mapping's form."""
 
     kind: Kind
     file: str
@@ -54,7 +54,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """One file's beginning: its form in the mapping, encoding and separator, amounts, and dates not in ISO 8601."""
+    """The beginning of a file: the mapping's form, the detected encoding and separator, amounts, non-ISO 8601 dates."""
 
     kind: Kind
     file: str
@@ -68,23 +68,22 @@ class _Sample:
 def propose(folder: Path, mapping: Mapping) -> str | None:
     """Return what to add to the mapping so that the folder's CSV files can be read; None if nothing is missing."""
     found = _findings(folder, mapping)
-    by_said: dict[str, tuple[str, ...]] = {}
+    by_difference: dict[str, tuple[str, ...]] = {}
     for each in found:
-        for said in each.differences:
-            by_said[said] = (*by_said.get(said, ()), each.file)
-    if not by_said:
+        for difference in each.differences:
+            by_difference[difference] = (*by_difference.get(difference, ()), each.file)
+    if not by_difference:
         return None
     by_files: dict[tuple[str, ...], list[str]] = {}
-    for said, files in by_said.items():
-        by_files.setdefault(files, []).append(said)
+    for difference, files in by_difference.items():
+        by_files.setdefault(files, []).append(difference)
     sentences = (
-        f"{_listed(files)} {'is' if len(files) == 1 else 'are'} {_listed(said)}" for files, said in by_files.items()
+        f"{_listed(files)} {'is' if len(files) == 1 else 'are'} {_listed(one)}" for files, one in by_files.items()
     )
     return f"{'; '.join(sentences)}. Set in the mapping (--mapping): {_setting(found, mapping)}"
 
 
 def _advised(error: TableError, folder: Path, mapping: Mapping | None) -> TableError:
-    """Return the error with the setting that would read the folder's CSV files in its remedy, if there is one."""
     proposal = propose(folder, mapping or Mapping())
     if proposal is None or proposal in error.remedy:
         return error
@@ -98,7 +97,7 @@ def _advised(error: TableError, folder: Path, mapping: Mapping | None) -> TableE
 
 @contextmanager
 def advising(folder: Path, mapping: Mapping | None) -> Iterator[None]:
-    """Add the setting that would read the folder's CSV files to the remedy of a TableError, if there is one."""
+    """Add to the remedy of a TableError the setting that would read the folder's CSV files, if one is missing."""
     try:
         yield
     except TableError as error:
@@ -155,7 +154,7 @@ def _found(sample: _Sample, pool: list[str]) -> Found:
 
 
 def _encoding(path: Path, sample: bytes, form: CsvForm) -> str:
-    """Return the encoding of a file, the present one if the file is in it."""
+    """Return the encoding of a file: the mapping's if it decodes the file, else a detected one."""
     wide = "utf-16" if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else _wide(sample)
     is_set_wide = codecs.lookup(form.encoding).name.startswith("utf-16")
     if wide:
@@ -166,7 +165,7 @@ def _encoding(path: Path, sample: bytes, form: CsvForm) -> str:
 
 
 def _wide(sample: bytes) -> str:
-    """Return the UTF-16 without a byte order mark in which most characters have a zero byte, empty for others."""
+    """Return the name of a UTF-16 without a byte order mark, in which most characters have a zero byte; else empty."""
     big, little = sample[::2].count(0), sample[1::2].count(0)
     if not sample or 4 * max(big, little) < len(sample):  # half of the characters
         return ""
@@ -186,20 +185,20 @@ def _decodes(path: Path, encoding: str) -> bool:
 
 
 def _separator(sample: bytes, encoding: str, form: CsvForm, wanted: set[str]) -> str:
-    """Return the separator that finds most of the wanted columns; of equal ones, the one that makes most columns."""
+    """Return the separator that finds most of the wanted columns; of equal ones, the one that gives most columns."""
 
     def worth(separator: str) -> tuple[int, int, bool]:
         header = next(_records(sample, separator, encoding), [])
         return len(wanted & set(header)), len(header), separator == form.delimiter
 
     best = max({form.delimiter: None, **_SEPARATORS}, key=worth)
-    # A header without a wanted column is no evidence, unless the present separator makes a single column of it.
+    # A header without a wanted column proves nothing, unless the mapping's separator finds one column only.
     known, width, _ = worth(form.delimiter)
     return best if worth(best)[0] > known or width == 1 else form.delimiter
 
 
 def _columns(sample: bytes, separator: str, encoding: str) -> dict[str, list[str]]:
-    """Return the texts of each column in the sample's records, without empty ones and those of other lengths."""
+    """Return the non-empty texts of each column, from records with as many fields as the header."""
     records = _records(sample, separator, encoding)
     header = next(records, [])
     rows = [row for row in itertools.islice(records, _MOST_RECORDS) if len(row) == len(header)]
@@ -216,7 +215,7 @@ def _records(sample: bytes, separator: str, encoding: str) -> Iterator[list[str]
 
 
 def _decimal(texts: list[str], form: CsvForm) -> str:
-    """Return the decimal mark of most numbers, the present one where neither mark is in most of them."""
+    """Return the decimal mark of most numbers; the mapping's if neither mark is more frequent."""
     commas = sum("," in text and bool(_COMMA.search(text)) for text in texts)
     points = sum(bool(_POINT.match(text)) for text in texts)
     if form.decimal == "." and commas > points:
@@ -225,15 +224,17 @@ def _decimal(texts: list[str], form: CsvForm) -> str:
 
 
 def _date_format(texts: list[str], pool: list[str], form: CsvForm) -> tuple[str, str]:
-    """Return the format that reads most texts, and another one that reads as many (empty if there isn't one).
+    """Return the format that reads most texts, and another format that reads as many (or empty).
 
-    `texts` are one file's dates and times that aren't in ISO 8601. `pool` are those of all files, which decide if two
-    formats read as many of the file's own. The present format is kept where it reads most texts.
+    `texts` are the dates and times of one file that aren't in ISO 8601. `pool` are those of all files; they decide if
+    two formats read the same number of the file's texts. The mapping's format is kept if it reads most texts.
     """
     if form.date_format and _fitting(texts, form.date_format) * 2 > len(texts):
         return form.date_format, ""
     counts = {name: _fitting(texts, name) for name in _FORMATS}
-    best = max(counts, key=lambda name: counts[name])  # of equal ones the first: days before months, two digits
+    best = max(
+        counts, key=lambda name: counts[name]
+    )  # max takes the first of equal ones: days before months, two digits
     if counts[best] * 2 <= len(texts):
         return form.date_format, ""
     other = best.replace("D", "?").replace("M", "D").replace("?", "M")
@@ -257,7 +258,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _setting(found: list[Found], mapping: Mapping) -> str:
-    """Return the setting as YAML: at the top where both kinds of table can share it, else for each changed kind."""
+    """Return the setting as YAML: at the top if both kinds of table can share it, else for each changed kind."""
     kinds = [kind for kind in KINDS if any(each.kind == kind for each in found)]
     forms = {kind: _merged([each for each in found if each.kind == kind], mapping.form(kind)) for kind in kinds}
     shared = len({(form.separator, form.encoding.startswith("utf-16")) for form in forms.values()}) == 1
@@ -268,7 +269,7 @@ def _setting(found: list[Found], mapping: Mapping) -> str:
 
 
 def _merged(found: list[Found], present: CsvForm) -> CsvForm:
-    """Return the present form with what differs from it in any of the files."""
+    """Return the mapping's form, changed to the form of the files where they differ."""
     merged = {}
     for name in CsvForm.__struct_fields__:
         now = getattr(_plain(present), name)
@@ -277,7 +278,7 @@ def _merged(found: list[Found], present: CsvForm) -> CsvForm:
 
 
 def _plain(form: CsvForm) -> CsvForm:
-    """Return the form with its separator as a character, so that equal forms compare as equal."""
+    """Return the form with its separator as a character, so that equal forms compare equal."""
     return msgspec.structs.replace(form, separator=form.delimiter)
 
 

@@ -1,4 +1,4 @@
-"""Hold tables to their rules, row by row."""
+"""Checks tables against the rules, row by row."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ FAILING_ROWS: Final = pl.Schema(
     }
 )
 _IN_EUR: Final = "currency_is_eur"
-_LISTED: Final = "`customer-risk check` lists them."
+_LISTED: Final = "`customer-risk check --out FILE` lists the rows."
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one rule found in one table: `failing` of `rows` rows, None where the rule couldn't be judged."""
+    """The result of one rule for one table: `failing` of `rows` rows fail; None if the rule couldn't be checked."""
 
     rule: Check
     where: str
@@ -48,11 +48,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What the rules found in a cohort's two tables.
+    """The results of all rules for a cohort's two tables.
 
-    outcomes      a row per table and rule, those that found nothing included
-    failing       FAILING_ROWS: a row per failing row and rule; `row` is null where the whole table fails
-    users, transactions  rows (numbers of the file) that cleaning sets aside
+    outcomes             one for each table and rule, also if no row fails
+    failing              FAILING_ROWS: one row for each failing row and rule; `row` is null if the whole table fails
+    users, transactions  the numbers of the rows that cleaning drops
     """
 
     outcomes: tuple[Outcome, ...]
@@ -61,12 +61,12 @@ class Examination:
     transactions: pl.Series
 
     def above(self, share: float) -> tuple[Outcome, ...]:
-        """Return the outcomes whose failing share is greater."""
+        """Return the outcomes whose failing share is greater than `share`."""
         return tuple(outcome for outcome in self.outcomes if outcome.share > share)
 
 
 def examine(tables: CohortTables, limits: Checks) -> Examination:
-    """Judge both tables of a cohort by every rule. Never raises for what rows hold."""
+    """Check both tables of a cohort against every rule. Raises for no value of a row."""
     labelled = tables.users.cohort == "labelled"
     own = tables.users.frame["customer_id"].drop_nulls().unique()
     everyone = own if tables.others is None else pl.concat([own, tables.others])
@@ -93,27 +93,27 @@ def examine(tables: CohortTables, limits: Checks) -> Examination:
     return Examination(
         outcomes=tuple(outcomes),
         failing=everything,
-        users=_set_aside(everything, tables.users),
-        transactions=_set_aside(everything, tables.transactions),
+        users=_dropped(everything, tables.users),
+        transactions=_dropped(everything, tables.transactions),
     )
 
 
 def refuse_unusable(tables: CohortTables, examination: Examination, limits: Checks) -> None:
-    """Raise what stands against learning from these tables or scoring them.
+    """Raise an error if the tables can't be used for training or scoring.
 
-    LabelError for a label that is unknown, missing or of one class; EmptyTable for one labelled customer;
-    ColumnMismatch where too many values aren't of their column's type; RuleFailure where another rule fails too often.
+    LabelError if a label is unknown or missing, or if all labels are equal; EmptyTable for one labelled customer;
+    ColumnMismatch if too many values can't be read as their column's type; RuleFailure if another rule fails too often.
     """
     refuse_labels(tables, examination)
     for outcome in examination.above(limits.max_failing_share):
         if outcome.rule.name == _IN_EUR:
             raise RuleFailure(f"{outcome.where}: {tables.conversion.describe()}", remedy=_LISTED)
-        if outcome.rule.name != OWNER_KNOWN:  # such rows are set aside and counted, whatever their number
+        if outcome.rule.name != OWNER_KNOWN:  # a folder for scoring may lack the other users
             _refuse(outcome, examination, limits)
 
 
 def refuse_labels(tables: CohortTables, examination: Examination) -> None:
-    """Raise LabelError where a label is unknown or missing, or all have the same; EmptyTable for one customer."""
+    """Raise LabelError if a label is unknown or missing, or if all are equal; EmptyTable for one labelled customer."""
     failed = {outcome.rule.name: outcome for outcome in examination.outcomes if outcome.failing}
     for name in ("label_known", "label_present"):
         if name in failed:
@@ -123,7 +123,7 @@ def refuse_labels(tables: CohortTables, examination: Examination) -> None:
 
 
 def _agreements(events: pl.DataFrame) -> list[pl.Expr]:
-    """Return for each row whether its transaction's rows agree, computed from the few ids that don't."""
+    """Return expressions for whether the rows of a row's transaction agree."""
     several = events.filter(pl.col("id").is_not_null() & pl.col("id").is_duplicated())
     ends = ~pl.col("state").is_in(["PENDING", "REVERSED"])
 
@@ -164,12 +164,12 @@ def _judge(
             )
         elif rule.key in details.columns:
             failing = details.filter(pl.col(rule.key) == "invalid")
-            # What couldn't be read is told once, not once more as missing.
+            # A value that couldn't be read fails the rule `..._readable` only, not `..._present` as well.
             rows = failing.select("row", value=_shown(rule)).join(unread, on="row", how="anti")
         else:
             rows = unread.clear().select("row", "value")
         outcomes.append(Outcome(rule, table.where, table.rows, rows.height))
-        found.append(_failing_rows(table.where, rule, rows, f"not so: {rule.sentence}"))
+        found.append(_failing_rows(table.where, rule, rows, f"The row has {rule.failure}."))
     return outcomes, pl.concat(found)
 
 
@@ -194,20 +194,20 @@ def _shown(rule: Check) -> pl.Expr:
 
 
 def _label_rate(users: Table, bounds: tuple[float, float]) -> tuple[Outcome, pl.DataFrame]:
-    """Judge the share of customers ever SUSPENDED: outside the bounds every row fails, told in one row."""
+    """Check the share of customers ever SUSPENDED. Outside the bounds all rows fail, listed as one failing row."""
     rule = next(rule for rule in checks_of("users", labelled=True) if rule.name == "label_rate_in_bounds")
     rate = ever_suspended(users.frame)["suspended"].mean()
     low, high = bounds
     inside = isinstance(rate, float) and low <= rate <= high
     shown = f"{rate:.4f}" if isinstance(rate, float) else "(no customer)"
     row = pl.DataFrame({"row": [None], "value": [shown]}, schema={"row": pl.UInt32, "value": pl.String})
-    reason = f"not so: {rule.sentence}, {low} to {high}"
+    reason = f"The share of customers ever SUSPENDED is outside {low} to {high} (checks.label_rate)."
     rows = _failing_rows(users.where, rule, row.clear() if inside else row, reason)
     return Outcome(rule, users.where, users.rows, 0 if inside else users.rows), rows
 
 
 def ever_suspended(users: pl.DataFrame) -> pl.DataFrame:
-    """Return customer_id and `suspended`: true where any of the customer's rows says SUSPENDED."""
+    """Return customer_id and `suspended`, which is true if any of the customer's rows says SUSPENDED."""
     return (
         users.filter(pl.col("customer_id").is_not_null())
         .group_by("customer_id")
@@ -216,8 +216,8 @@ def ever_suspended(users: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _set_aside(failing: pl.DataFrame, table: Table) -> pl.Series:
-    names = [rule.name for rule in checks_of(table.kind, labelled=True) if rule.sets_aside]
+def _dropped(failing: pl.DataFrame, table: Table) -> pl.Series:
+    names = [rule.name for rule in checks_of(table.kind, labelled=True) if rule.drops]
     rows = failing.filter((pl.col("table") == table.where) & pl.col("rule").is_in(names))
     return rows["row"].unique().sort()
 
@@ -226,14 +226,15 @@ def _refuse_label(outcome: Outcome, examination: Examination) -> NoReturn:
     rows = examination.failing.filter(pl.col("rule") == outcome.rule.name)
     if outcome.rule.name == "label_present":
         raise LabelError(
-            f"{outcome.where}: {outcome.failing} of {outcome.rows} rows have no label, row {rows['row'][0]} the first.",
-            remedy="Give each row SUSPENDED or ACTIVE, or leave out customers whose label isn't known.",
+            f"{outcome.where}: {outcome.failing} of {outcome.rows} rows have no label; "
+            f"the first is row {rows['row'][0]}.",
+            remedy="Write SUSPENDED or ACTIVE in each row, or leave out customers whose label isn't known.",
         )
     values = list_names(rows["value"].unique().sort().head(5))
     raise LabelError(
-        f"{outcome.where}: {outcome.failing} of {outcome.rows} rows have an unknown label ({values}), "
-        f"row {rows['row'][0]} the first.",
-        remedy="Labels are SUSPENDED and ACTIVE; say in a mapping (users.values.label) what else means them.",
+        f"{outcome.where}: {outcome.failing} of {outcome.rows} rows have an unknown label ({values}); "
+        f"the first is row {rows['row'][0]}.",
+        remedy="Labels are SUSPENDED and ACTIVE. Map other labels to them in a mapping (users.values.label).",
     )
 
 
@@ -241,13 +242,13 @@ def _refuse_one_class(users: Table) -> None:
     suspended = ever_suspended(users.frame)["suspended"]
     if len(suspended) == 1:
         raise EmptyTable(
-            f"{users.where} holds 1 customer: there is nothing to compare it with.",
-            remedy="Give the labelled customers of the whole portfolio.",
+            f"{users.where} has only 1 customer. Training needs suspended and other customers.",
+            remedy="Write all labelled customers of the portfolio to this file.",
         )
     if suspended.all() or not suspended.any():
         raise LabelError(
             f"{users.where}: all {len(suspended)} customers are {'SUSPENDED' if suspended.any() else 'ACTIVE'}.",
-            remedy="A model needs customers of both classes to learn from; check the label column or its mapping.",
+            remedy="Training needs customers of both labels. Check the label column or its mapping.",
         )
 
 
@@ -257,13 +258,14 @@ def _refuse(outcome: Outcome, examination: Examination, limits: Checks) -> NoRet
     row, value = rows["row"][0], rows["value"][0]
     if rule.name.endswith("_readable"):
         raise ColumnMismatch(
-            f"{outcome.where}: {outcome.failing} of {outcome.rows} values of {rule.columns[0]} can't be read; "
-            f"row {row} holds {shortened(value)!r}.",
-            remedy=f"See to it that {rule.sentence}; `customer-risk check` lists every such row.",
+            f"{outcome.where}: {outcome.failing} of {outcome.rows} values of {rule.columns[0]} can't be read; the "
+            f"first is {shortened(value)!r} in row {row}.",
+            remedy=f"Make sure that {rule.sentence}. `customer-risk check --out FILE` lists every such row.",
         )
-    place = f"{'' if row is None else f', row {row} the first'} ({shortened(value, 200)})"
+    place = f"; {'the value is' if row is None else f'the first is row {row}:'} {shortened(value, 200)}"
     raise RuleFailure(
-        f"{outcome.where}: {outcome.failing} of {outcome.rows} rows ({outcome.share:.2%}; up to "
-        f"{limits.max_failing_share:.2%} may) fail {rule.name}{place}: {rule.sentence}, or should.",
-        remedy="`customer-risk check` lists them: correct or map them, or raise checks.max_failing_share knowingly.",
+        f"{outcome.where}: {outcome.failing} of {outcome.rows} rows ({outcome.share:.2%}, at most "
+        f"{limits.max_failing_share:.2%} are allowed) have {rule.failure} ({rule.name}{place}).",
+        remedy="Correct or map the values (`customer-risk check --out FILE` lists the rows), or raise "
+        "checks.max_failing_share.",
     )

@@ -1,4 +1,4 @@
-"""Columns of text read as times, numbers, flags and dates; what can't be read is null."""
+"""Reads columns of text as times, numbers, flags and dates; a text that can't be read becomes null."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from customer_risk.model.features.timestamps import UNREADABLE, read_column
 
 UTC: Final = pl.Datetime("us", "UTC")
 _BLANKS: Final = " \t\r\n"
-_AT_ONCE: Final = 500_000  # texts that are joined at once
+_AT_ONCE: Final = 500_000  # texts joined into one buffer
 _MIDNIGHT: Final = r"[ Tt]00:00:00(\.0+)?( ?UTC|[Zz])?$"
 _FIRST_DAY, _LAST_DAY = pl.date(1, 1, 1), pl.date(9999, 12, 31)
 
 
 def read_times(texts: pl.Series) -> pl.Series:
-    """Read times as `features.timestamps` reads a column: without a zone as UTC, and cut to microseconds."""
+    """Read times as `features.timestamps` does: UTC if there is no zone, truncated to microseconds."""
     parts = [_read_times(texts.slice(first, _AT_ONCE)) for first in range(0, len(texts), _AT_ONCE)]
     return pl.concat([pl.Series([], dtype=UTC), *parts]).rename(texts.name)
 
 
 def _read_times(texts: pl.Series) -> pl.Series:
-    # `read_column` ends a text at each line feed. An underscore instead makes the text unreadable.
+    # `read_column` ends a text at each line feed. Replace it by an underscore, which makes the text unreadable.
     joined = texts.fill_null("").str.replace_all("\n", "_", literal=True).str.join("\n").item() + "\n"
     moments = pl.Series(read_column(joined.encode(), len(texts)), dtype=pl.Int64)
     known = (moments != NEVER) & (moments != UNREADABLE)
@@ -31,9 +31,9 @@ def _read_times(texts: pl.Series) -> pl.Series:
 
 
 def read_numbers(texts: pl.Series) -> pl.Series:
-    """Read numbers in ASCII digits, with blanks around them; infinite ones, NaN and separated thousands are null.
+    """Read finite numbers in ASCII digits without marks of thousands; blanks around them are ignored.
 
-    Beyond JSON's numbers, banks write 01.50, +3, .5 and 1. in their tables, which Polars reads too.
+    Numbers that JSON doesn't allow, such as 01.50, +3, .5 and 1., are read too, because banks write them.
     """
     number = pl.col("t").str.strip_chars(_BLANKS).cast(pl.Float64, strict=False)
     return _select(texts, pl.when(number.is_finite()).then(number))
@@ -46,9 +46,9 @@ def read_flags(texts: pl.Series) -> pl.Series:
 
 
 def read_dates(texts: pl.Series) -> pl.Series:
-    """Read dates of the years 1 to 9999, written as YYYY-MM-DD, also with a midnight behind them.
+    """Read dates of the years 1 to 9999, written as YYYY-MM-DD, with or without a midnight after them.
 
-    Databases and spreadsheets write the midnight where the column's type is a time.
+    Databases and spreadsheets write the midnight if the column's type is a time.
     """
     date = pl.col("t").str.replace(_MIDNIGHT, "").str.to_date("%Y-%m-%d", strict=False)
     return _select(texts, pl.when(date.is_between(_FIRST_DAY, _LAST_DAY)).then(date))

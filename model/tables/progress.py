@@ -1,4 +1,4 @@
-"""The progress of a command on tables, shown at a terminal."""
+"""The progress bar of commands that read or write tables."""
 
 from __future__ import annotations
 
@@ -9,4 +9,5 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 def progress_bar() -> Progress:
     """Return a progress bar on standard error, which disappears at its end."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""A bank's table of exchange rates by day, which a mapping names: CSV with the columns day, currency, eur_per_unit."""
+"""Reads a bank's exchange rates by day: CSV with the columns day, currency and eur_per_unit."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _REMEDY: Final = (
 
 
 class RatesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the rates are.
+    """The file of exchange rates.
 
-    file       the CSV file's path, relative to the mapping's folder
-    most_days  how many days old a rate may be on a day without one, such as a Sunday
+    file       path of the CSV file, relative to the mapping's folder
+    most_days  maximum age in days of a rate that is used for a day without a rate, such as a Sunday
     """
 
     file: str
@@ -49,7 +49,7 @@ class RatesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Rates as read: `frame` has a row (currency, rate_day, rate in EUR for one unit) for each day and currency."""
+    """Exchange rates: `frame` has one row (currency, rate_day, rate in EUR per unit) for each day and currency."""
 
     where: str
     sha256: str
@@ -58,11 +58,11 @@ class Rates:
 
 
 def read_rates(path: Path, most_days: int) -> Rates:
-    """Read a table of rates of at most 16 MiB: CSV in UTF-8, separated by commas, as `read_records` reads it.
+    """Read a file of rates of at most 16 MiB: CSV in UTF-8, separated by commas.
 
-    Raises ConfigError naming the file, the line and the column: a missing column, a day that isn't a date, a currency
-    that isn't a code of three capital letters or is EUR, a rate that isn't a positive number, a day and currency that
-    already has a rate.
+    Raises ConfigError naming the file, the line and the column if a column is missing, a day isn't a date, a currency
+    is EUR or isn't a code of three capital letters, a rate isn't a positive number, or a day has two rates of a
+    currency.
     """
     rows: dict[tuple[str, date], float] = {}
     try:

@@ -1,4 +1,4 @@
-"""Tables under canonical names, typed: what can't be read as its type is null, and told."""
+"""Reads tables with canonical column names and types; a value that can't be read is null, and recorded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import polars as pl
 
-from customer_risk.model.errors import ColumnMismatch, EmptyTable
+from customer_risk.model.errors import ColumnMismatch, ConfigError, EmptyTable
 from customer_risk.model.escaping import list_names
 from customer_risk.model.names import list_with_meant
 from customer_risk.model.tables.checks import FIELD_COUNT
@@ -32,14 +32,13 @@ _READERS: Final = {UTC: read_times, pl.Float64(): read_numbers, pl.Boolean(): re
 class Table:
     """One table as read.
 
-    kind, cohort  which table it is
-    where         its file, for messages
-    frame         all canonical columns and `row` (from 1) and `repeat` (the whole row stood above already)
-    unreadable    row, column, value of what couldn't be read as the column's type
-    malformed     row, value of the records of a CSV file that aren't in the frame: they have another number of fields
-    absent        canonical columns that the file lacks
-    constant      canonical columns that a mapping filled in
-    extra         the file's columns that mean nothing here
+    where       its file, for messages
+    frame       all canonical columns, `row` (from 1) and `repeat` (whether an earlier row equals this one)
+    unreadable  row, column and value of each value that couldn't be read as the column's type
+    malformed   row and value of the records of a CSV file with more or fewer fields than the header; not in `frame`
+    absent      canonical columns that the file lacks
+    constant    canonical columns that the mapping filled in
+    extra       the file's columns without a canonical column
     """
 
     kind: Kind
@@ -60,9 +59,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class CohortTables:
-    """One cohort's two tables, and the ids of the other cohort's customers (None: its users aren't there).
+    """One cohort's two tables.
 
-    conversion  the rows of the transactions file that are not in EUR; those with a rate are in EUR in `transactions`
+    others      ids of the other cohort's customers; None if the folder lacks its users
+    conversion  the rows of the transactions file in other currencies; `transactions` has them in EUR if there is a rate
     """
 
     users: Table
@@ -72,11 +72,13 @@ class CohortTables:
 
 
 def read_cohort(folder: Path, cohort: CohortName, mapping: Mapping | None = None) -> CohortTables:
-    """Read one cohort's tables, and the other cohort's customer ids where its users are there.
+    """Read one cohort's tables, and the other cohort's customer ids if the folder has its users.
 
-    Amounts of other currencies are converted to EUR by the mapping's rates. Raises TableMissing, ColumnMismatch,
-    EmptyTable, ConfigError for rates that can't be used.
+    Amounts in other currencies are converted to EUR by the mapping's rates. Raises TableMissing, ColumnMismatch,
+    EmptyTable, or ConfigError for an unknown cohort or unusable rates.
     """
+    if cohort not in COHORTS:
+        raise ConfigError(f"{cohort!r} is not a cohort.", remedy=f"Use {' or '.join(COHORTS)}.")
     mapping = mapping or Mapping()
     with advising(folder, mapping):
         return _read_cohort(folder, cohort, mapping)
@@ -90,23 +92,23 @@ def _read_cohort(folder: Path, cohort: CohortName, mapping: Mapping) -> CohortTa
         source = mapping.column("users", "customer_id")
         _check_columns(stored.where, stored.frame.columns, needed={"customer_id": source}, meant={source})
         others = stored.frame[source].cast(pl.String).drop_nulls().unique().sort().alias("customer_id")
-    rates = mapping.exchange_rates()  # before the tables, so that a fault in the rates is found early
+    rates = mapping.exchange_rates()  # first, so that an error in the rates is found early
     users, transactions = (read_table(folder, kind, cohort, mapping) for kind in KINDS)
     events, conversion = convert(transactions.frame, rates)
     return CohortTables(users, replace(transactions, frame=events), others, conversion)
 
 
 def cohorts_there(folder: Path, mapping: Mapping | None = None) -> tuple[CohortName, ...]:
-    """Return the names of the cohorts of which the folder holds a table. Raises TableMissing where it holds none."""
+    """Return the cohorts of which the folder has a table. Raises TableMissing if it has no table."""
     mapping = mapping or Mapping()
     found = [cohort for cohort in COHORTS if any(is_there(folder, mapping.file(kind, cohort)) for kind in KINDS)]
     if not found:
-        columns(folder, mapping.file("users", "labelled"))  # says what is missing
+        columns(folder, mapping.file("users", "labelled"))  # raises
     return tuple(found)
 
 
 def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -> Table:
-    """Read one table. Raises TableMissing, ColumnMismatch (columns missing, or of a type that can't be), EmptyTable."""
+    """Read one table. Raises TableMissing, ColumnMismatch (a column is missing or has a wrong type), EmptyTable."""
     stored = fetch(folder, mapping.file(kind, cohort), mapping.form(kind))
     rules, schema = mapping.of(kind), schema_of(kind).columns()
     wanted = columns_of(kind, cohort)
@@ -156,9 +158,9 @@ def read_table(folder: Path, kind: Kind, cohort: CohortName, mapping: Mapping) -
 
 
 def available_columns(folder: Path, cohort: CohortName, mapping: Mapping | None = None) -> frozenset[str]:
-    """Return the canonical columns that a cohort's two tables bring, those that a mapping fills in included.
+    """Return the canonical columns of a cohort's two tables, including those that the mapping fills in.
 
-    Raises TableMissing, and ColumnMismatch where a table has none of its columns.
+    Raises TableMissing, and ColumnMismatch if a table has no known column.
     """
     mapping = mapping or Mapping()
     found = set()
@@ -176,11 +178,11 @@ def available_columns(folder: Path, cohort: CohortName, mapping: Mapping | None 
 def _refuse_empty(stored: Stored) -> NoReturn:
     lost = stored.malformed.height
     if not lost:
-        raise EmptyTable(f"{stored.where} has no row.", remedy="Export the table again.")
+        raise EmptyTable(f"{stored.where} has no rows.", remedy="Export the table again.")
     raise EmptyTable(
-        f"{stored.where}: no row is left: {lost:,} of {lost:,} rows fail {FIELD_COUNT}; "
+        f"{stored.where}: all {lost:,} rows have more or fewer fields than the header ({FIELD_COUNT}); "
         f"{stored.malformed['value'][0]}.",
-        remedy="Export the table again, each record with as many fields as the header.",
+        remedy="Export the table again, with as many fields in each record as in the header.",
     )
 
 
@@ -189,20 +191,20 @@ def _check_columns(where: str, there: Sequence[str], *, needed: dict[str, str], 
     missing = [f"{source} ({name})" if source != name else name for name, source in lacking.items()]
     if missing and len(there) < 2:
         raise ColumnMismatch(
-            f"{where} has {'only one column' if there else 'no named column'} as it is read now.",
-            remedy="Say in a mapping (--mapping) what separates its fields, such as csv: {separator: ';'}.",
+            f"{where} has {'only one column' if there else 'no named column'} with the present separator.",
+            remedy="Name the separator in a mapping (--mapping), such as csv: {separator: ';'}.",
         )
     if missing:
         extra = [name for name in there if name not in meant]
-        beside = f"; it has, beyond what is known here: {list_with_meant(extra, lacking.values())}" if extra else ""
+        beside = f"; its unknown columns are {list_with_meant(extra, lacking.values())}" if extra else ""
         raise ColumnMismatch(
             f"{where} lacks the column{'s' * (len(missing) > 1)} {list_names(missing)}{beside}.",
-            remedy="Rename them, or say in a mapping (--mapping) what they are called or that the bank has none.",
+            remedy="Map each to a column of the file, or list it as absent, in a mapping (--mapping).",
         )
 
 
 def _repeats(raw: pl.DataFrame) -> pl.Series:
-    """Return which rows repeat one above in every column; equal hashes narrow the search, equal values decide."""
+    """Return which rows equal an earlier row in every column; only rows with equal hashes are compared."""
     likely = raw.hash_rows().is_duplicated()
     again = raw.filter(likely).select(again=~pl.struct(pl.all()).is_first_distinct())["again"]
     rows = pl.int_range(raw.height, eager=True)
@@ -210,7 +212,7 @@ def _repeats(raw: pl.DataFrame) -> pl.Series:
 
 
 def _as_written(values: pl.Series, replacements: dict[str, str]) -> pl.Series:
-    """Put canonical values in place of the file's; an empty text is no value."""
+    """Replace the file's values by canonical values, and empty texts by null."""
     if isinstance(values.dtype, (pl.Categorical, pl.Enum)) or (replacements and values.dtype != pl.String):
         values = values.cast(pl.String)
     if values.dtype != pl.String:
@@ -221,7 +223,7 @@ def _as_written(values: pl.Series, replacements: dict[str, str]) -> pl.Series:
 
 
 def _typed(values: pl.Series, wanted: pl.DataType, where: str) -> pl.Series:
-    """Read values as the wanted type; null where that can't be."""
+    """Return the values as the wanted type, null for those that can't be read. Raises ColumnMismatch."""
     dtype = values.dtype
     if dtype in (wanted, pl.Null):
         return values.cast(wanted)
@@ -234,7 +236,7 @@ def _typed(values: pl.Series, wanted: pl.DataType, where: str) -> pl.Series:
         or (wanted == pl.String and (dtype.is_integer() or dtype == pl.Boolean))
         or (wanted == pl.Date and isinstance(dtype, pl.Datetime))
     )
-    if isinstance(dtype, pl.Datetime) and wanted == UTC:  # without a zone it is UTC
+    if isinstance(dtype, pl.Datetime) and wanted == UTC:  # UTC if there is no zone
         aware = values.dt.convert_time_zone("UTC") if dtype.time_zone else values.dt.replace_time_zone("UTC")
         return aware.cast(wanted)
     if not fits:

@@ -1,8 +1,8 @@
 """The tables as classes: their columns, types and rules.
 
-Profile and Event are rows as they lie in the files, under canonical names and typed, with what reading and the other
-tables know of them beside. Customers, LabelledCustomers and Events are what cleaning hands on. A rule's name, layer and
-sentence are in customer_risk.model.tables.checks, under the key that dataframely gives it.
+Profile and Event are the rows of the files, with canonical names and types, and with columns that reading adds for the
+rules. Customers, LabelledCustomers and Events are the result of cleaning. The name, layer and sentence of each rule are
+in customer_risk.model.tables.checks, under the key that dataframely gives the rule.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from customer_risk.model.features.vocabulary import (
 LABELS: Final = ("SUSPENDED", "ACTIVE")
 FLAGS: Final = ("true", "false")
 CURRENCY: Final = "EUR"
-CLOCKS: Final = pl.duration(seconds=1)  # two clocks may differ: completion may seem this much earlier than creation
+CLOCKS: Final = pl.duration(seconds=1)  # completed_at may be this much before created_at: two clocks may differ
 FREE_TYPES: Final = ("CARDS", "PROCESSING_FEE")  # an amount of 0 is a card check or a waived fee
 
-# Vocabularies that a mapping's values may aim at, and that the known-set rules hold columns to.
+# The known values of columns: targets of a mapping's values, and the basis of the rules `..._known`.
 VOCABULARIES: Final[dict[str, tuple[str, ...]]] = {
     "label": LABELS,
     "reason_to_use_app": REASONS,
@@ -66,42 +66,46 @@ def _moment() -> dict[str, Any]:
 class Profile(dy.Schema):
     """One row of a users file: a snapshot of a customer's profile."""
 
-    row = dy.UInt32(description="place in the file, the first row under the header being 1")
+    row = dy.UInt32(description="number of the row in the file; the first row under the header is 1")
     in_other_cohort = dy.Bool(
-        nullable=True, description="the customer stands in the other cohort's users too; null: not known"
+        nullable=True, description="whether the other cohort's users have the customer, too; null: not known"
     )
-    customer_id = dy.String(description="whose profile it is")
+    customer_id = dy.String(description="the customer's id")
     session_id = dy.String(nullable=True, metadata=_OPTIONAL, description="not used")
-    country_of_residence = dy.String(nullable=True, check=_formed(r"^[A-Z]{2}$"), description="ISO 3166 code")
-    has_biometrics = dy.Bool(nullable=True, description="logs in with a fingerprint or a face")
+    country_of_residence = dy.String(
+        nullable=True, check=_formed(r"^[A-Z]{2}$"), description="ISO 3166 code of two letters"
+    )
+    has_biometrics = dy.Bool(nullable=True, description="whether the customer logs in with a fingerprint or a face")
     phone_number_country_code = dy.String(
-        nullable=True, check=_formed(r"^\+\d{1,3}$"), description="'+' and the code, maybe cut to two digits"
+        nullable=True, check=_formed(r"^\+\d{1,3}$"), description="'+' and the code, possibly cut to two digits"
     )
     reason_to_use_app = dy.String(nullable=True, check=_known("reason_to_use_app"), description="stated when joining")
     occupation = dy.String(nullable=True, check=_known("occupation"), description="stated when joining")
-    kyc_state = dy.String(nullable=True, check=_known("kyc_state"), description="how far the identity check is")
-    gender = dy.String(nullable=True, description="never a feature; fairness is measured by it")
+    kyc_state = dy.String(nullable=True, check=_known("kyc_state"), description="state of the identity check")
+    gender = dy.String(nullable=True, description="never a feature; used to measure fairness")
     date_of_birth = dy.Date(
         nullable=True,
         metadata=_OPTIONAL,
         check=_plausible(date(1900, 1, 1), date(2020, 1, 1)),
-        description="fairness is measured by it",
+        description="used to measure fairness",
     )
-    document_issuing_country = dy.String(nullable=True, check=_formed(r"^[A-Z]{2}$"), description="ISO 3166 code")
+    document_issuing_country = dy.String(
+        nullable=True, check=_formed(r"^[A-Z]{2}$"), description="ISO 3166 code of two letters"
+    )
     locale = dy.String(
         nullable=True,
         check=_formed(r"^[a-z]{2,3}_([A-Z]{2}|\d{3})$"),
         description="language and territory of the device",
     )
     screening_state = dy.String(
-        nullable=True, check=_known("screening_state"), description="sanctions and media screening"
+        nullable=True, check=_known("screening_state"), description="state of the sanctions and media screening"
     )
-    is_adverse_media_minor = dy.Bool(nullable=True, description="minor adverse media were found")
-    is_pep = dy.Bool(nullable=True, description="politically exposed person")
+    is_adverse_media_minor = dy.Bool(nullable=True, description="whether minor adverse media were found")
+    is_pep = dy.Bool(nullable=True, description="whether the customer is a politically exposed person")
 
     @dy.rule()
-    def one_cohort(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
-        """Require that a customer is among the users of one cohort only."""
+    def one_cohort(cls) -> pl.Expr:  # noqa: N805  dataframely passes the class
+        """Require that one cohort only has the customer."""
         return ~pl.col("in_other_cohort")
 
 
@@ -114,76 +118,80 @@ class LabelledProfile(Profile):
 class Event(dy.Schema):
     """One row of a transactions file: a transaction in one of the states that it went through."""
 
-    row = dy.UInt32(description="place in the file, the first row under the header being 1")
-    owner_known = dy.Bool(
-        nullable=True, description="the customer stands in a users file of either cohort; null: not known"
-    )
-    same_owner = dy.Bool(description="all rows of the transaction name one customer")
-    same_kind = dy.Bool(description="all rows of the transaction name one type and one direction")
-    same_creation = dy.Bool(description="all rows of the transaction name one moment of creation")
-    same_ending = dy.Bool(description="the transaction ends in one state (what was completed may be reversed)")
-    id = dy.String(description="the transaction's; it stands once for each state")
+    row = dy.UInt32(description="number of the row in the file; the first row under the header is 1")
+    owner_known = dy.Bool(nullable=True, description="whether a users file has the customer; null: not known")
+    same_owner = dy.Bool(description="whether all rows of the transaction have one customer")
+    same_kind = dy.Bool(description="whether all rows of the transaction have one type and one direction")
+    same_creation = dy.Bool(description="whether all rows of the transaction have one created_at")
+    same_ending = dy.Bool(description="whether the transaction has one final state (a completed one may be reversed)")
+    id = dy.String(description="the transaction's id; one row for each of its states has it")
     reference_transaction_id = dy.String(nullable=True, metadata=_OPTIONAL, description="not used")
-    customer_id = dy.String(description="who owns the account")
-    state = dy.String(check=_known("state"), description="the state that this row records")
-    type = dy.String(check=_known("type"), description="what kind of movement")
+    customer_id = dy.String(description="id of the customer who owns the account")
+    state = dy.String(check=_known("state"), description="state of the transaction that this row records")
+    type = dy.String(check=_known("type"), description="type of the transaction")
     category_id = dy.String(nullable=True, metadata=_OPTIONAL, description="not used")
     amount = dy.Float64(
         allow_inf=True,
         allow_nan=True,
         check={"usable": lambda values: values.is_finite() & (values >= 0)},
-        description="EUR, never negative: `direction` says which way",
+        description="in `currency`, 0 or more; `direction` has the sign",
     )
-    currency = dy.String(check=_known("currency"), description="EUR")
-    direction = dy.String(check=_known("direction"), description="IN or OUT, seen from the account")
+    currency = dy.String(check=_known("currency"), description="EUR, or a currency for which the mapping has rates")
+    direction = dy.String(check=_known("direction"), description="IN or OUT, as seen from the account")
     completed_at = dy.Datetime(
-        nullable=True, time_unit="us", time_zone="UTC", check=_moment(), description="when it ended; null while pending"
+        nullable=True,
+        time_unit="us",
+        time_zone="UTC",
+        check=_moment(),
+        description="time at which the transaction reached the state; empty while PENDING",
     )
-    created_at = dy.Datetime(time_unit="us", time_zone="UTC", check=_moment(), description="when it began")
+    created_at = dy.Datetime(
+        time_unit="us", time_zone="UTC", check=_moment(), description="time at which the transaction was created"
+    )
 
     @dy.rule()
-    def completes_after_creation(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
+    def completes_after_creation(cls) -> pl.Expr:  # noqa: N805  dataframely passes the class
         """Require that completion is not more than a second before creation."""
         return pl.col("completed_at") >= pl.col("created_at") - CLOCKS
 
     @dy.rule()
-    def completion_matches_state(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
-        """Require that all has completed but what is pending."""
+    def completion_matches_state(cls) -> pl.Expr:  # noqa: N805  dataframely passes the class
+        """Require a completion for every state but PENDING."""
         return pl.col("completed_at").is_null() == (pl.col("state") == "PENDING")
 
     @dy.rule()
-    def zero_is_check_or_fee(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
+    def zero_is_check_or_fee(cls) -> pl.Expr:  # noqa: N805  dataframely passes the class
         """Require that an amount of 0 is a card check or a waived fee."""
         return (pl.col("amount") != 0) | pl.col("type").is_in(FREE_TYPES)
 
     @dy.rule()
-    def owner_is_known(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
-        """Require that the customer is among the users of a cohort."""
+    def owner_is_known(cls) -> pl.Expr:  # noqa: N805  dataframely passes the class
+        """Require that a users file has the customer."""
         return pl.col("owner_known")
 
     @dy.rule()
-    def one_owner(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
-        """Require one owner of a transaction."""
+    def one_owner(cls) -> pl.Expr:  # noqa: N805  dataframely passes the class
+        """Require that a transaction has one customer."""
         return pl.col("same_owner")
 
     @dy.rule()
-    def one_kind(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
-        """Require that a transaction keeps its type and direction."""
+    def one_kind(cls) -> pl.Expr:  # noqa: N805  dataframely passes the class
+        """Require that a transaction has one type and direction."""
         return pl.col("same_kind")
 
     @dy.rule()
-    def one_creation(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
-        """Require that a transaction keeps its moment of creation."""
+    def one_creation(cls) -> pl.Expr:  # noqa: N805  dataframely passes the class
+        """Require that a transaction has one time of creation."""
         return pl.col("same_creation")
 
     @dy.rule()
-    def one_ending(cls) -> pl.Expr:  # noqa: N805  dataframely hands in the class
-        """Require that a transaction ends in one state only."""
+    def one_ending(cls) -> pl.Expr:  # noqa: N805  dataframely passes the class
+        """Require that a transaction has one final state."""
         return pl.col("same_ending")
 
 
 class Customers(dy.Schema):
-    """A cohort's customers, one row each, in the order of their ids."""
+    """A cohort's customers, one row per customer, ordered by id."""
 
     customer_id = dy.String(primary_key=True)
     country_of_residence = dy.String(nullable=True)
@@ -202,13 +210,13 @@ class Customers(dy.Schema):
 
 
 class LabelledCustomers(Customers):
-    """Customers with what became of them."""
+    """Customers with their label."""
 
-    suspended = dy.Bool(description="ever SUSPENDED")
+    suspended = dy.Bool(description="whether the customer was ever SUSPENDED")
 
 
 class Events(dy.Schema):
-    """A cohort's event rows: each customer's together, by creation; no whole row twice, ids not collapsed."""
+    """A cohort's event rows, ordered by customer and creation; no row twice, ids not collapsed."""
 
     id = dy.String()
     customer_id = dy.String()
@@ -221,7 +229,7 @@ class Events(dy.Schema):
     completed_at = dy.Datetime(nullable=True, time_unit="us", time_zone="UTC")
 
 
-# Columns that a Profile or an Event has beside those of its file.
+# Columns of Profile and Event that reading adds.
 BESIDE: Final = frozenset(
     {"row", "in_other_cohort", "owner_known", "same_owner", "same_kind", "same_creation", "same_ending"}
 )

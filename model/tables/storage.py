@@ -1,4 +1,4 @@
-"""The one door that tables come in and go out by: a folder now, an object store by the same functions later."""
+"""Reads and writes tables in a folder, as CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ FORMATS: Final[tuple[Format, ...]] = ("csv", "parquet")
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A table as it is stored; CSV columns are all text, an empty field is null.
+    """A table as stored. All columns of a CSV file are text; an empty field is null.
 
     where      its file, for messages
-    frame      its rows
-    rows       the place of each row in the file, the first being 1
-    malformed  records of CSV that are no row: `row`, their place in the file, and `value`, what is wrong with them
-    form       how the file is written, for CSV
+    rows       the number of each row of `frame` in the file; the first is 1
+    malformed  records of a CSV file with more or fewer fields than the header: `row` is their number, `value` a text
+    form       the form of a CSV file
     """
 
     where: str
@@ -40,15 +39,15 @@ class Stored:
 
 
 def is_there(folder: Path, name: str) -> bool:
-    """Return whether the folder holds the table in any format."""
+    """Return whether the folder has the table in any format."""
     return any(True for _ in _found(folder, name))
 
 
 def fetch(folder: Path, name: str, form: CsvForm | None = None) -> Stored:
     """Read the table `name` (.csv, written in `form`, or .parquet).
 
-    Raises TableMissing where it isn't there, is there twice or can't be read, ColumnMismatch where a CSV file has no
-    header or a column twice.
+    Raises TableMissing if the folder has no such table or has it twice, or if it can't be read; ColumnMismatch if a CSV
+    file has no header or a column twice.
     """
     path = find(folder, name)
     if path.suffix == ".parquet":
@@ -68,13 +67,13 @@ def columns(folder: Path, name: str, form: CsvForm | None = None) -> tuple[str, 
 
 
 def refuse_format(path: Path) -> None:
-    """Raise ConfigError where the suffix is no table format."""
+    """Raise ConfigError if the suffix is neither .csv nor .parquet."""
     if path.suffix[1:] not in FORMATS:
-        raise ConfigError(f"{path} has no table format for a suffix.", remedy="Name a file .csv or .parquet.")
+        raise ConfigError(f"{path} ends in neither .csv nor .parquet.", remedy="Name a .csv or .parquet file.")
 
 
 def save(frame: pl.DataFrame, path: Path) -> None:
-    """Write the frame by the suffix of `path`, streamed to a temporary sibling that then takes its place.
+    """Write the frame in the format of the suffix of `path`, to a temporary file that then replaces `path`.
 
     Raises ConfigError for another suffix or a folder that can't be written.
     """
@@ -83,7 +82,9 @@ def save(frame: pl.DataFrame, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(frame, path)
     except OSError as error:
-        raise ConfigError(f"{path} can't be written: {error}.", remedy="Name a place that can be written.") from error
+        raise ConfigError(
+            f"{path} can't be written: {error}.", remedy="Name a folder that can be written to."
+        ) from error
 
 
 def _replace(frame: pl.DataFrame, path: Path) -> None:
@@ -99,32 +100,32 @@ def _replace(frame: pl.DataFrame, path: Path) -> None:
 
 
 def find(folder: Path, name: str) -> Path:
-    """Return the file of the table `name`. Raises TableMissing where it isn't there or is there twice."""
+    """Return the file of the table `name`. Raises TableMissing if the folder has no such table or has it twice."""
     if not folder.is_dir():
-        raise TableMissing(f"{folder} is not a folder.", remedy="Give the folder that holds the tables.")
+        raise TableMissing(f"{folder} is not a folder.", remedy="Name the folder that has the tables.")
     found = list(_found(folder, name))
     if not found:
         others = sorted(path.name for path in folder.iterdir() if path.suffix[1:].lower() in FORMATS)
-        held = list_names(others) or "no table at all"
         raise TableMissing(
-            f"{folder} holds neither {name}.csv nor {name}.parquet; it holds {held}.",
+            f"{folder} has neither {name}.csv nor {name}.parquet; "
+            + (f"its tables are {list_names(others)}." if others else "it has no tables."),
             remedy="Put the table there, or name its file in a mapping (--mapping).",
         )
     if len(found) > 1:
         raise TableMissing(
-            f"{folder} holds both {found[0].name} and {found[1].name}.", remedy="Keep the one that is meant."
+            f"{folder} has both {found[0].name} and {found[1].name}.", remedy="Remove one of the two files."
         )
     return found[0]
 
 
 def _read_parquet(path: Path, rows: int | None = None) -> pl.DataFrame:
-    whole = path.absolute()  # Polars would take `~` at the beginning for a home folder
+    whole = path.absolute()  # Polars would read a `~` at the beginning as the home folder
     try:
         return pl.read_parquet(whole, n_rows=rows, glob=False, hive_partitioning=False)
-    # Polars panics, instead of raising its own errors, on some damaged files.
+    # Polars panics on some damaged files instead of raising its own errors.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise TableMissing(
-            f"{path} can't be read as parquet: {_first_line(error)}.", remedy="Write the file again, whole."
+            f"{path} can't be read as parquet: {_first_line(error)}.", remedy="Export the complete file again."
         ) from error
     except OSError as error:
         raise TableMissing(f"{path} can't be read: {error}.", remedy="Check the file and its permissions.") from error

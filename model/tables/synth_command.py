@@ -1,4 +1,4 @@
-"""What `customer-risk synth` does."""
+"""The command `customer-risk synth`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def synth(
     shift_text: str | None,
     file_format: str,
 ) -> None:
-    """Write synthetic tables into `folder`, and say how many customers they have."""
+    """Write synthetic tables into `folder`, and print the number of customers."""
     shift = parse_shift(shift_text) if shift_text else None
     wanted = next(known for known in FORMATS if known == file_format)
     with progress_bar() as progress:
@@ -35,4 +35,4 @@ def synth(
             format=wanted,
         )
         progress.update(step, total=1, completed=1)
-    echo(f"{folder} holds {customers} labelled customers and {unlabelled or customers} to score, seed {seed}.")
+    echo(f"{folder} has {customers} labelled customers and {unlabelled or customers} customers to score (seed {seed}).")

@@ -1,1 +1,1 @@
-"""From features to a calibrated, thresholded model, without leaks."""
+"""Trains a calibrated model from features, evaluates it and writes the bundle and the report."""

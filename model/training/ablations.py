@@ -1,4 +1,4 @@
-"""Side-by-side measurements behind three choices: which events count, how the few are weighed, how to calibrate."""
+"""Measurements for three choices: excluded events, the weight of suspended customers, and the calibration method."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def untuned(study: Study, weighting: Weighting = "mild") -> Fit:
 
 
 def excluded_types(study: Study, everything: FeatureTable, tick: Callable[[], None]) -> Measurement:
-    """Measure with and without the excluded types' events; `everything` is the candidates with them."""
+    """Measure with and without events of the excluded types; `everything` has the features with these events."""
     types = ", ".join(study.config.training.excluded_types) or "none"
     without = study.cross_validate(untuned(study), tick=tick)
     with_them = study.cross_validate(untuned(study), table=everything, tick=tick)
@@ -101,7 +101,7 @@ def weighting(study: Study, tick: Callable[[], None]) -> Measurement:
 
 
 def calibration(study: Study, found: OutOfFold) -> Measurement:
-    """Measure calibration methods on the shipped procedure's margins, each fitted inside the training folds."""
+    """Measure calibration methods on the margins of the shipped procedure; each is fitted inside the training folds."""
     positives = int(study.suspended.sum())
     few = positives < ENOUGH_FOR_SLOPE
     arms: dict[str, tuple[str, Callable[[FoldFit], Floats]]] = {
@@ -167,12 +167,12 @@ def _measurement(
             for key, (title, measured) in arms.items()
         ),
         differences=differences,
-        conclusion=f"{conclusion} {_told(differences, {key: title for key, (title, _) in arms.items()})}".strip(),
+        conclusion=f"{conclusion} {_beyond_chance(differences, {key: arm[0] for key, arm in arms.items()})}".strip(),
     )
 
 
-def _told(differences: dict[str, dict[str, Interval]], titles: dict[str, str]) -> str:
-    """Return a sentence on the metrics in which another arm differs from the shipped one beyond chance."""
+def _beyond_chance(differences: dict[str, dict[str, Interval]], titles: dict[str, str]) -> str:
+    """Return a sentence about the metrics in which another arm differs from the shipped arm beyond chance."""
     found = []
     for key, metrics in differences.items():
         for name, value in metrics.items():

@@ -1,4 +1,4 @@
-"""What XGBoost must beat, each as strong as it can simply be made, in the same folds and calibrated alike."""
+"""Baselines for XGBoost: logistic regression, a random forest and a constant, in the same folds, calibrated alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from typing_extensions import override
 
+from customer_risk.model.training.learners import Learner
 from customer_risk.model.training.selection import rank
 
 if TYPE_CHECKING:
@@ -21,14 +23,14 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 
-# scikit-learn's forests set and restore the process's warning filters for each tree. Two threads that do so at once
-# restore each other's filters, until no filter is left and scikit-learn prints a warning for every tree.
+# scikit-learn's forests set and restore the warning filters of the process for each tree. If two threads do this at
+# once, they restore each other's filters until no filter is left, and scikit-learn prints a warning for every tree.
 _ONE_FOREST = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class _Filled:
-    """Numbers for learners that take no missing values: medians in their place, and flags that say where."""
+    """Fills missing values with medians and adds flags for them, for learners that don't accept missing values."""
 
     middle: Floats
     flags: NDArray[np.int64]
@@ -70,13 +72,13 @@ class _SklearnModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Logistic:
-    """Logistic regression, ridge-penalised, on squeezed and standardised features; the `keep` best-ranked."""
+class Logistic(Learner):
+    """Ridge-penalised logistic regression on the `keep` best-ranked features, log-scaled and standardised."""
 
     keep: int = 35
 
+    @override
     def fit(self, table: FeatureTable, suspended: Flags, seed: int) -> _SklearnModel:
-        """Fit to the table's rows and their labels bool[n]."""
         kept = table.select(sorted(rank(table, suspended, {}, seed)[: self.keep], key=table.names.index))
         filled = _Filled.learn(kept.values)
         estimator = LogisticRegression(C=0.02, class_weight="balanced", max_iter=2000)
@@ -84,14 +86,14 @@ class Logistic:
 
 
 @dataclass(frozen=True, slots=True)
-class Forest:
+class Forest(Learner):
     """A random forest (Breiman 2001) of `trees` trees on the `keep` best-ranked features."""
 
     keep: int = 35
     trees: int = 150
 
+    @override
     def fit(self, table: FeatureTable, suspended: Flags, seed: int) -> _SklearnModel:
-        """Fit to the table's rows and their labels bool[n]."""
         kept = table.select(sorted(rank(table, suspended, {}, seed)[: self.keep], key=table.names.index))
         filled = _Filled.learn(kept.values)
         estimator = RandomForestClassifier(
@@ -110,9 +112,9 @@ class _Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class Dummy:
-    """The same answer for everyone: what no information gives."""
+class Dummy(Learner):
+    """The same score for every customer; calibration turns it into the sample's risk rate."""
 
-    def fit(self, table: FeatureTable, suspended: Flags, seed: int) -> _Constant:  # noqa: ARG002  as every learner's
-        """Learn nothing; calibration gives the sample's risk rate."""
+    @override
+    def fit(self, table: FeatureTable, suspended: Flags, seed: int) -> _Constant:
         return _Constant()

@@ -1,4 +1,4 @@
-"""Which features may be learned from: the catalogue's defaults, as the configuration and the tables allow."""
+"""The features that training may use: the catalogue's defaults, changed by the configuration and the tables."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ if TYPE_CHECKING:
 
 
 def candidates(settings: Training, absent: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the features to learn from, and those left out because the labelled tables lack a source column.
+    """Return the features to train on, and those left out because the labelled tables lack a source column.
 
-    Raises FeatureError for a name that isn't in the catalogue, or where nothing is left.
+    Raises FeatureError for a name that isn't in the catalogue, or if no feature is left.
     """
     unknown = sorted({*settings.optional_features, *settings.left_out_features} - BY_NAME.keys())
     if unknown:
         raise FeatureError(
-            f"training.optional_features or left_out_features name no feature: {', '.join(unknown)}.",
-            remedy="docs/guide/features.md lists every feature.",
+            f"training.optional_features or training.left_out_features has unknown features: {', '.join(unknown)}.",
+            remedy="docs/reference/features.md lists every feature.",
         )
     wanted = {*default_names(), *settings.optional_features} - {*settings.left_out_features}
     lacking = {name for name in wanted if set(BY_NAME[name].sources) & set(absent)}
     refused = sorted(lacking & set(settings.optional_features))
     if refused:
         raise FeatureError(
-            f"training.optional_features wants {', '.join(refused)}, but the labelled tables lack "
+            f"training.optional_features has {', '.join(refused)}, but the labelled tables lack "
             f"{', '.join(sorted({source for name in refused for source in BY_NAME[name].sources} & set(absent)))}.",
-            remedy="Take it out of training.optional_features, or map the column.",
+            remedy="Remove it from training.optional_features, or map the column.",
         )
     kept = tuple(name for name in BY_NAME if name in wanted - lacking)
     if not kept:
-        raise FeatureError("No feature is left to learn from.", remedy="Shorten training.left_out_features.")
+        raise FeatureError("No feature is left to train on.", remedy="Shorten training.left_out_features.")
     return kept, tuple(name for name in BY_NAME if name in lacking)
 
 
 def kernel_settings(excluded_types: Collection[str]) -> Settings:
-    """Return the kernel's settings for training; raises ConfigError for an unknown type."""
+    """Return the kernel's settings for training. Raises ConfigError for an unknown type."""
     unknown = sorted(set(excluded_types) - {*TYPES, "OTHER"})
     if unknown:
         raise ConfigError(
-            f"training.excluded_types names no type of transaction: {', '.join(unknown)}.",
+            f"training.excluded_types has unknown types of transactions: {', '.join(unknown)}.",
             remedy=f"The types are {', '.join(TYPES)}, and OTHER.",
         )
     return Settings(excluded_types=tuple(sorted(excluded_types)))

@@ -1,4 +1,4 @@
-"""Cross-validation of a whole procedure: what it gives for customers whom it never saw."""
+"""Cross-validation of a whole procedure: its scores for customers who were not in its training data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Fit = Callable[["FeatureTable", "NDArray[np.bool_]", int], "Fitted"]
 
 @dataclass(frozen=True, slots=True)
 class FoldFit:
-    """One outer fold's fit, its training customers' labels, and its margins for the customers held out of it."""
+    """The fit of one outer fold, the labels of its training customers, and the margins of its test customers."""
 
     repeat: int
     fold: Fold
@@ -37,7 +37,7 @@ class FoldFit:
 
 @dataclass(frozen=True, slots=True)
 class OutOfFold:
-    """A procedure's answers on all n customers in each of r repeats, each from a fit that hadn't seen the customer."""
+    """The scores of n customers in each of r repeats, each by a fit that was not trained on the customer."""
 
     labels: Flags
     fits: tuple[FoldFit, ...]
@@ -50,25 +50,28 @@ class OutOfFold:
 
     @property
     def fold_numbers(self) -> NDArray[np.int64]:
-        """Number each customer's fold in each repeat: int64[r, n]."""
+        """The number of each customer's fold in each repeat, int64[r, n]."""
         numbers = np.empty((self.repeats, len(self.labels)), dtype=np.int64)
         for at, one in enumerate(self.fits):
             numbers[one.repeat, one.fold.test] = at
         return numbers
 
     def collect(self, answer: Callable[[FoldFit], Floats]) -> Floats:
-        """Put each fold's answers for its held-out customers together: float64[r, n]."""
+        """Return each fold's answers for its test customers, float64[r, n]."""
         found = np.full((self.repeats, len(self.labels)), np.nan)
         for one in self.fits:
             found[one.repeat, one.fold.test] = answer(one)
         return found
 
     def flag(self, cut: Callable[[Flags, Floats], float]) -> Flags:
-        """Flag from a cut-off on, bool[r, n]; `cut(labels, probabilities)` sees training customers' inner answers."""
+        """Return who is at or above the cut-off that `cut` chooses, bool[r, n]; see `cuts`."""
         return self.cuts(cut) <= self.probabilities
 
     def cuts(self, cut: Callable[[Flags, Floats], float]) -> Floats:
-        """Return the cut-off of each customer's fold, chosen inside its training side: float64[r, n]."""
+        """Return the cut-off of each customer's fold, float64[r, n].
+
+        `cut(labels, probabilities)` chooses it from the training customers' inner out-of-fold probabilities.
+        """
 
         def chosen(one: FoldFit) -> Floats:
             value = cut(one.labels, one.fitted.inner_probabilities)
@@ -88,13 +91,13 @@ def cross_validate(
     threads: int,
     tick: Callable[[], None] = lambda: None,
 ) -> OutOfFold:
-    """Fit on each training side and answer for its held-out customers; `tick` is called after each of the fits.
+    """Fit on each fold's training customers and score its test customers; `tick` is called after each fit.
 
-    The same seed deals the same folds, whatever the procedure: comparisons are paired. How many threads share the work
-    makes no difference to any number.
+    The same seed gives the same folds for every procedure, so comparisons are paired. The number of threads doesn't
+    change any result.
     """
-    dealt = repeated_folds(table.ids, suspended, folds=folds, repeats=repeats, seed=seed)
-    jobs = [(repeat, at, fold) for repeat, parts in enumerate(dealt) for at, fold in enumerate(parts)]
+    splits = repeated_folds(table.ids, suspended, folds=folds, repeats=repeats, seed=seed)
+    jobs = [(repeat, at, fold) for repeat, parts in enumerate(splits) for at, fold in enumerate(parts)]
 
     def run(job: tuple[int, int, Fold]) -> FoldFit:
         repeat, at, fold = job

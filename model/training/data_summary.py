@@ -1,4 +1,4 @@
-"""The summary of a run's data."""
+"""The summary of the training data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def summarise(
     cohort: Cohort, joined: Sequence[date | None], excluded_types: Sequence[str], confidence: float
 ) -> DataSummary:
-    """Count the cohort: customers, transactions (collapsed, excluded types left out), traps, months and weeks."""
+    """Return counts of customers, transactions (without excluded types), irregularities, and joining periods."""
     customers, events = pl.DataFrame(cohort.customers), pl.DataFrame(cohort.events)
     suspended = customers["suspended"].to_numpy()
     each = transactions(customers, events, excluded_types)
@@ -49,7 +49,7 @@ def summarise(
 
 
 def transactions(customers: pl.DataFrame, events: pl.DataFrame, excluded_types: Sequence[str]) -> pl.Series:
-    """Return the number of each customer's transactions, those of excluded types left out, in the customers' order."""
+    """Return each customer's number of transactions without excluded types, in the customers' order."""
     counted = (
         events.filter(~pl.col("type").is_in(list(excluded_types))).group_by("customer_id").agg(pl.col("id").n_unique())
     )

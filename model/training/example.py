@@ -1,4 +1,4 @@
-"""A made-up customer as an example, taken from the bundle's golden rows: no customer of the tables is shown."""
+"""A made-up customer from the bundle's golden rows, as an example that shows no customer of the tables."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def work_through(rows: Sequence[GoldenRow], base: float) -> Example | None:
     """Return the golden customer with the strongest action and the highest probability; None without a usable row.
 
-    `base` is the scorer's: the expected log-odds without any feature. Rows that give transactions as columns, or
-    features instead of a profile, repeat other rows and are skipped. Probabilities of 0 and 1 are skipped too: their
-    log-odds are infinite.
+    `base` is the scorer's expected log-odds without any feature. Rows with transactions as columns, or with features
+    instead of a profile, are skipped, because they repeat other rows. Probabilities of 0 and 1 are skipped, because
+    their log-odds are infinite.
     """
     usable = [
         row

@@ -1,4 +1,4 @@
-"""From XGBoost to what a bundle holds: several boosters as one, and their trees as plain arrays."""
+"""Exports XGBoost models to a bundle: merges boosters into one, and returns their trees as arrays."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ LOWEST = float(np.finfo(np.float32).min)
 def trees_from_booster(booster: xgboost.Booster) -> Trees:
     """Return the trees of a tree booster (`gbtree`, `dart`) with objective `binary:logistic`.
 
-    Every tree counts; slice the booster (`booster[:n]`) to leave out those behind the best round. Raises BundleError
-    for another kind of booster, categorical splits, more than one output, or a threshold that is not a number.
+    All trees are exported; slice the booster (`booster[:n]`) to leave out the trees after the best round. Raises
+    BundleError for another kind of booster, categorical splits, more than one output, or a threshold that is NaN.
     """
     model = _model(booster)
     parts: dict[str, list[Any]] = {
@@ -48,14 +48,14 @@ def trees_from_booster(booster: xgboost.Booster) -> Trees:
 
 
 def merge_boosters(boosters: Sequence[xgboost.Booster]) -> xgboost.Booster:
-    """Make one booster whose margin is the mean of the boosters' margins (bagging).
+    """Return one booster whose margin is the mean of the boosters' margins (bagging).
 
-    All trees stand in it, their leaves divided by the number of boosters. Raises BundleError where the boosters aren't
-    of one kind and one set of features, or none are given.
+    It has all trees, with their leaves divided by the number of boosters. Raises BundleError without boosters, or if
+    the boosters differ in kind or features.
     """
     models = [_model(booster) for booster in boosters]
     if not models:
-        raise BundleError("There is no booster to merge.", remedy="Give at least one.")
+        raise BundleError("There is no booster to merge.", remedy="Pass at least one.")
     shapes = {
         (m["learner"]["learner_model_param"]["num_feature"], tuple(m["learner"]["feature_names"])) for m in models
     }
@@ -75,7 +75,7 @@ def merge_boosters(boosters: Sequence[xgboost.Booster]) -> xgboost.Booster:
     if WEIGHTS in inside:
         inside[WEIGHTS] = [1.0] * len(trees)
     merged["learner"]["learner_model_param"]["base_score"] = f"[{1 / (1 + math.exp(-base)):.9E}]"
-    merged["learner"]["attributes"] = {}  # the best round of one booster says nothing of the whole
+    merged["learner"]["attributes"] = {}  # the best round of one booster doesn't apply to the merged booster
     booster = xgboost.Booster()
     booster.load_model(bytearray(json.dumps(merged).encode()))
     return booster
@@ -86,7 +86,7 @@ def _model(booster: xgboost.Booster) -> dict[str, Any]:
     model: dict[str, Any] = json.loads(bytes(booster.save_raw("json")))
     learner = model["learner"]
     kind = learner["gradient_booster"]["name"]
-    if kind == "dart":  # before XGBoost 3.3, a separate booster that contains the trees
+    if kind == "dart":  # before XGBoost 3.3, a separate booster that contains a gbtree
         learner["gradient_booster"] |= {"name": "gbtree", "model": learner["gradient_booster"].pop("gbtree")["model"]}
         _gbtree(model)[WEIGHTS] = learner["gradient_booster"].pop(WEIGHTS)
     elif kind != "gbtree":
@@ -108,7 +108,7 @@ def _model(booster: xgboost.Booster) -> dict[str, Any]:
 
 
 def _scale(tree: dict[str, Any], weight: float) -> None:
-    """Multiply the tree's leaves by a weight, in single precision as XGBoost keeps them."""
+    """Multiply the tree's leaves by a weight, in single precision as XGBoost does."""
     for node, left in enumerate(tree["left_children"]):
         if left == LEAF:
             leaf = float(np.float32(tree["split_conditions"][node] * weight))
@@ -121,7 +121,7 @@ def _gbtree(model: dict[str, Any]) -> dict[str, Any]:
 
 
 def _base_margin(model: dict[str, Any]) -> float:
-    """Read the base, which XGBoost keeps as a probability in single precision, since 3.1 as a list ("[5E-1]")."""
+    """Return the base margin. XGBoost stores a probability in single precision, since 3.1 in a list ("[5E-1]")."""
     base = json.loads(model["learner"]["learner_model_param"]["base_score"])
     if isinstance(base, list):
         if len(base) != 1:
@@ -133,7 +133,7 @@ def _base_margin(model: dict[str, Any]) -> float:
 
 
 def _append(tree: dict[str, Any], parts: dict[str, list[Any]]) -> None:
-    """Add one tree's nodes from the root down, left before right; nodes that pruning left behind fall away."""
+    """Add one tree's nodes, from the root down and left before right, without nodes that pruning removed."""
     _bound(tree)
     order: list[int] = []
     waiting = [0]
@@ -175,6 +175,6 @@ def _bound(tree: dict[str, Any]) -> None:
 
 def _unfit(what: str) -> BundleError:
     return BundleError(
-        f"The model is {what}, which has no exact reasons here.",
+        f"The model is {what}, for which exact reasons can't be computed.",
         remedy="Train a tree booster with the objective binary:logistic on numbers.",
     )

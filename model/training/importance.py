@@ -1,4 +1,4 @@
-"""Which features the procedure rests on, measured on customers that each fit hadn't seen."""
+"""The importance of features, measured on customers who were not in the training data of a fit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHUFFLES = 3
 def contributions(found: OutOfFold, table: FeatureTable, names: Sequence[str]) -> Floats:
     """Return exact Shapley values float64[n, len(names)] in calibrated log-odds, out of fold, of the first repeat.
 
-    A feature that a fold's selection left out contributes 0 there.
+    A feature that a fold's selection left out contributes 0 in that fold.
     """
     values = np.zeros((len(table.ids), len(names)))
     place = {name: at for at, name in enumerate(names)}
@@ -47,16 +47,12 @@ def contributions(found: OutOfFold, table: FeatureTable, names: Sequence[str]) -
 
 
 def permutation_falls(
-    found: OutOfFold,
-    table: FeatureTable,
-    names: Sequence[str],
-    seed: int,
-    tick: Callable[[], None] = lambda: None,
+    found: OutOfFold, table: FeatureTable, names: Sequence[str], seed: int, tick: Callable[[], None] = lambda: None
 ) -> Floats:
-    """Return by how much a fold's average precision falls when one feature's values change hands among its customers.
+    """Return the fall of average precision when the values of one feature are shuffled among a fold's customers.
 
-    float64[r * SHUFFLES, len(names)]: mean over a repeat's folds, for each shuffle (Breiman 2001). A feature that a
-    fold's selection left out falls by 0 there.
+    float64[r * SHUFFLES, len(names)]: the mean over a repeat's folds, for each shuffle (Breiman 2001). The fall is 0 in
+    a fold whose selection left the feature out.
     """
     place = {name: at for at, name in enumerate(names)}
     falls = np.zeros((found.repeats, SHUFFLES, len(names)))
@@ -80,7 +76,7 @@ def permutation_falls(
 
 
 def selection_frequency(found: OutOfFold) -> dict[str, float]:
-    """Return the share of the outer folds that kept each feature; absent where none did."""
+    """Return the share of outer folds that kept each feature; without features that no fold kept."""
     counts: dict[str, int] = {}
     for one in found.fits:
         for name in one.fitted.model.names:
@@ -91,7 +87,7 @@ def selection_frequency(found: OutOfFold) -> dict[str, float]:
 def importances(
     shares: Floats, falls: Floats, features: Sequence[Feature], frequency: Mapping[str, float], confidence: float
 ) -> tuple[Importance, ...]:
-    """Put the measures together, the most important feature first."""
+    """Return the measures of each feature, the most important feature first."""
     tail = (1 - confidence) / 2
     bounds = np.quantile(falls, [tail, 1 - tail], axis=0)
     rows = [
@@ -111,18 +107,18 @@ def importances(
 
 
 def shap_sample(shares: Floats, values: Floats, names: Sequence[str], seed: int) -> ShapSample:
-    """Take at most `SAMPLE` customers for the summary plot, in a shuffled order."""
+    """Return at most `SAMPLE` customers for the summary plot, in shuffled order."""
     chosen = np.random.default_rng(seed).permutation(len(values))[:SAMPLE]
     return ShapSample(
         features=tuple(names),
         contributions=tuple(tuple(row) for row in np.round(shares[chosen], 4).tolist()),
-        values=tuple(tuple(None if cell != cell else cell for cell in row) for row in values[chosen].tolist()),  # noqa: PLR0124  NaN alone differs from itself
+        values=tuple(tuple(None if cell != cell else cell for cell in row) for row in values[chosen].tolist()),  # noqa: PLR0124  only NaN differs from itself
     )
 
 
 def _boosted(one: FoldFit) -> BoostedModel:
     if not isinstance(one.fitted.model, BoostedModel):
-        raise TypeError(f"only boosted models are explained, not {type(one.fitted.model).__name__}")
+        raise TypeError(f"only a boosted model can be explained, not {type(one.fitted.model).__name__}")
     return one.fitted.model
 
 

@@ -1,7 +1,7 @@
-"""The leak guard: refuses features and splits that would see the outcome, or that scoring couldn't compute.
+"""The leak guard: refuses features and splits that reveal the outcome, and features that scoring can't compute.
 
-It judges any feature function, from canonical customers and events to a feature table, by what the function does: the
-tables are changed in ways that must not matter, and the values must not move.
+It tests a feature function, from canonical customers and events to a feature table: it changes the tables in ways that
+must not change any feature, and compares the values.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 FeatureFunction = Callable[[pl.DataFrame, pl.DataFrame], FeatureTable]
 
-SAMPLE = 2000  # customers examined at most: enough to see any dependence, cheap on the largest tables
+SAMPLE = 2000  # maximum number of examined customers: enough to find a dependence, and fast for large tables
 DATES = ("created_at", "completed_at")
 
 
 def check_sides(train: Sequence[str], test: Sequence[str]) -> Finding:
-    """Refuse (a) a split with a customer on both sides, or twice on one."""
+    """Refuse (a) a split with a customer on both sides, or twice on one side."""
     refuse_overlap(train, test)
     return Finding(
         check="a",
@@ -44,12 +44,13 @@ def check_sides(train: Sequence[str], test: Sequence[str]) -> Finding:
 def check_others(features: FeatureFunction, customers: pl.DataFrame, events: pl.DataFrame) -> Finding:
     """Refuse (b) a feature whose value changes when only other customers' data, or the data's end, changes.
 
-    Each half of the customers is computed again without the other, and all with a stranger's event far past the end.
+    The features are computed again for each half of the customers, and for all customers with an added customer whose
+    event is far after the end.
     """
     when = "when only other customers' data, or the data's end, changes"
     remedy = (
-        "Compute it from the customer's own rows alone and anchor it at the customer's own last activity: a suspended "
-        "customer stops because of the suspension, so time since then tells the label."
+        "Compute it only from the customer's own rows, and measure times from the customer's own last activity. A "
+        "suspended customer stops because of the suspension, so the time since then reveals the label."
     )
     whole = features(customers, events)
     for kept in (customers.gather_every(2), customers.gather_every(2, offset=1)):
@@ -66,12 +67,12 @@ def check_others(features: FeatureFunction, customers: pl.DataFrame, events: pl.
         check="b",
         title="No value depends on other customers or on the data's end",
         examined=len(whole.names),
-        result="halves alone and a later end give equal values, to the bit",
+        result="the values for half of the customers, and with a later end of the data, are identical",
     )
 
 
 def check_calendar(features: FeatureFunction, customers: pl.DataFrame, events: pl.DataFrame) -> Finding:
-    """Refuse (c) a feature that moves when each customer's dates all move by a number of whole weeks of their own."""
+    """Refuse (c) a feature whose value changes when all dates of a customer are shifted by whole weeks."""
     ids = customers["customer_id"]
     weeks = pl.DataFrame({"customer_id": ids, "weeks": [(7 * place) % 61 - 30 or 31 for place in range(len(ids))]})
     span = pl.duration(weeks="weeks")
@@ -86,81 +87,82 @@ def check_calendar(features: FeatureFunction, customers: pl.DataFrame, events: p
         whole,
         features(moved_customers.drop("weeks"), moved_events.drop("weeks")),
         "when all of a customer's dates are shifted by whole weeks",
-        "Use times between the customer's own events: late joiners haven't been caught yet, so dates tell the label.",
+        "Use times between the customer's own events. Customers who joined late haven't been detected yet, so dates "
+        "reveal the label.",
     )
     return Finding(
         check="c",
         title="No value depends on absolute calendar time",
         examined=len(whole.names),
-        result="shifting each customer's dates by another number of weeks changes nothing",
+        result="shifting each customer's dates by a different number of weeks changes no value",
     )
 
 
 def check_outcome_events(
     features: FeatureFunction, customers: pl.DataFrame, events: pl.DataFrame, types: Collection[str]
 ) -> Finding:
-    """Refuse (d) a feature that rests on events which the bank makes because of the outcome (their types are given)."""
+    """Refuse (d) a feature that depends on events of `types`, which the bank makes because of the outcome."""
     whole = features(customers, events)
     marked = pl.col("type").is_in(list(types))
     _refuse_moved(
         whole,
         features(customers, events.filter(~marked)),
-        f"when the bank's own events ({', '.join(sorted(types))}) are taken away",
-        "Leave those types out of it (training.excluded_types): they are a trace of the outcome.",
+        f"when the bank's own events ({', '.join(sorted(types))}) are removed",
+        "Exclude these types from the feature (training.excluded_types): they are a trace of the outcome.",
     )
     return Finding(
         check="d",
-        title="No value rests on events that the bank makes because of the outcome",
+        title="No value depends on events that the bank makes because of the outcome",
         examined=len(whole.names),
-        result=f"taking away {events.select(marked.sum()).item()} rows of type {', '.join(sorted(types)) or 'none'} "
-        "changes nothing",
+        result=f"removing {events.select(marked.sum()).item()} rows of type {', '.join(sorted(types)) or 'none'} "
+        "changes no value",
     )
 
 
 def check_sources(sources: Mapping[str, Collection[str]], available: Collection[str] | None) -> Finding:
-    """Refuse (e) a feature whose source column is absent where scoring happens; `available` None: nothing known."""
-    title = "Every feature's source columns exist where scoring happens"
+    """Refuse (e) a feature whose source column the tables to score lack; `available` is None without such tables."""
+    title = "The tables to score have the source columns of every feature"
     if available is None:
         return Finding(
-            check="e", title=title, examined=0, result="not examined: the folder holds no tables of customers to score"
+            check="e", title=title, examined=0, result="not examined: the folder has no tables of customers to score"
         )
     absent = {name: sorted(set(needed) - set(available)) for name, needed in sources.items()}
     broken = {name: needed for name, needed in absent.items() if needed}
     if broken:
         listed = "; ".join(f"{name} needs {', '.join(needed)}" for name, needed in sorted(broken.items()))
         raise FeatureLeak(
-            f"{len(broken)} features rest on columns that the tables to score don't have: {listed}.",
+            f"{len(broken)} features need columns that the tables to score don't have: {listed}.",
             remedy="Leave them out of training.optional_features, list them in training.left_out_features, "
             "or map the columns in the scoring tables.",
         )
-    return Finding(check="e", title=title, examined=len(sources), result="all columns are there")
+    return Finding(check="e", title=title, examined=len(sources), result="no column is missing")
 
 
 def check_single(
     table: FeatureTable, suspended: NDArray[np.bool_], *, greatest: float, allowed: Mapping[str, str]
 ) -> Finding:
-    """Refuse (f) a feature whose ROC-AUC alone is above `greatest`, unless allowed with a reason."""
+    """Refuse (f) a feature whose own ROC-AUC is above `greatest`, unless it is allowed with a reason."""
     found = {name: auc_of_feature(suspended, table.values[:, at]) for at, name in enumerate(table.names)}
     suspect = {name: auc for name, auc in found.items() if auc > greatest}
     refused = {name: auc for name, auc in suspect.items() if not allowed.get(name, "").strip()}
     if refused:
         listed = ", ".join(f"{name} (ROC-AUC {auc:.3f})" for name, auc in sorted(refused.items()))
         raise LeakError(
-            f"Alone, these separate suspended customers from the others better than {greatest}: {listed}.",
-            remedy="They are likely the outcome in disguise: remove them, or allow each in leaks.allow with a reason.",
+            f"These features alone separate the labels with a ROC-AUC above {greatest}: {listed}.",
+            remedy="They probably reveal the outcome. Remove them, or allow each with a reason in leaks.allow.",
         )
     best = max(found, key=lambda name: found[name])
     return Finding(
         check="f",
-        title="No feature alone separates the classes implausibly well",
+        title="No feature alone separates the labels implausibly well",
         examined=len(found),
-        result=f"the best alone is {best} with a ROC-AUC of {found[best]:.3f}; the limit is {greatest}",
+        result=f"the best feature is {best} with a ROC-AUC of {found[best]:.3f}; the limit is {greatest}",
         allowed={name: allowed[name] for name in suspect},
     )
 
 
 class FeatureLeak(LeakError, FeatureError):
-    """A feature that training could see and scoring couldn't."""
+    """A feature that training can compute and scoring can't."""
 
 
 def guard(
@@ -176,9 +178,9 @@ def guard(
     folds: int,
     seed: int,
 ) -> tuple[Finding, ...]:
-    """Run every check on the labelled tables (on a sample of `SAMPLE` customers where there are more).
+    """Run every check on the labelled tables, on a sample if they have more than `SAMPLE` customers.
 
-    customers, events: canonical, customers with `suspended`. Raises LeakError at the first that fails.
+    `customers`, with `suspended`, and `events` are canonical. Raises LeakError if a check fails.
     """
     suspended = customers["suspended"].to_numpy()
     ids = customers["customer_id"].to_list()
@@ -208,7 +210,7 @@ def _positions(table: FeatureTable, ids: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _refuse_moved(before: FeatureTable, after: FeatureTable, when: str, remedy: str) -> None:
-    """Raise LeakError naming each feature with any value that isn't equal, NaN being equal to NaN."""
+    """Raise LeakError naming each feature of which a value differs; NaN equals NaN."""
     if before.names != after.names or before.ids != after.ids:
         raise LeakError(f"The features' names or customers change {when}.", remedy=remedy)
     same = (before.values == after.values) | (np.isnan(before.values) & np.isnan(after.values))

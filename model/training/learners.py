@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import xgboost
+from typing_extensions import override
 
 from customer_risk.model.training.export import merge_boosters
 from customer_risk.model.training.minority import Weighting, balanced
@@ -23,22 +24,22 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 Params = dict[str, float | int | str]
-OURS = ("keep", "rounds")  # parameters that aren't XGBoost's
+OURS = ("keep", "rounds")  # parameters that XGBoost doesn't know
 
 
 class Model(Protocol):
-    """Something fitted; `names` are the features that it takes."""
+    """A fitted model."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The features that it takes, in order."""
+        """The features that the model uses, in order."""
 
     def margins(self, table: FeatureTable) -> Floats:
         """Return float64[n] log-odds for the table's rows."""
 
 
 class Learner(Protocol):
-    """Something that can be fitted."""
+    """A method that fits a model to labelled features."""
 
     def fit(self, table: FeatureTable, suspended: Flags, seed: int) -> Model:
         """Fit to the table's rows and their labels bool[n]."""
@@ -46,7 +47,7 @@ class Learner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BoostedModel:
-    """A fitted booster over the columns that the selection kept."""
+    """A fitted booster and the features that the selection kept."""
 
     names: tuple[str, ...]
     booster: xgboost.Booster
@@ -62,29 +63,30 @@ class BoostedModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Boosted:
-    """XGBoost with selection, monotone constraints and class weights; one booster a member, merged into one.
+class Boosted(Learner):
+    """XGBoost with feature selection, monotone constraints and class weights; one booster per member, merged into one.
 
-    Each of `members` is one set of parameters: `keep` best-ranked features, `rounds`, and XGBoost's own. `directions`
-    maps a feature to +1, -1 or 0. The merged booster's margin is the mean of the members'.
+    Each of `members` is a set of parameters: `keep` (the number of best-ranked features), `rounds`, and those of
+    XGBoost. `directions` maps a feature to +1, -1 or 0. The margin of the merged booster is the mean of the members'
+    margins.
     """
 
     members: tuple[Params, ...]
     directions: Mapping[str, int] = field(default_factory=dict)
     weighting: Weighting = "mild"
 
+    @override
     def fit(self, table: FeatureTable, suspended: Flags, seed: int) -> BoostedModel:
-        """Rank features on these rows alone, then fit."""
         return self.fit_ranked(table, suspended, rank(table, suspended, self.directions, seed), seed)
 
     def fit_ranked(self, table: FeatureTable, suspended: Flags, ranked: tuple[str, ...], seed: int) -> BoostedModel:
-        """Fit with the features' ranking given, best first."""
+        """Fit with a given ranking of the features, best first."""
         widest = max(int(member["keep"]) for member in self.members)
         kept = set(ranked[:widest])
         return self._fit(table.select([name for name in table.names if name in kept]), suspended, ranked, seed)
 
     def fit_columns(self, table: FeatureTable, suspended: Flags, seed: int) -> BoostedModel:
-        """Fit on exactly the table's columns; members that keep fewer take those that rank best among them."""
+        """Fit on exactly the columns of the table; a member that keeps fewer uses the best-ranked of them."""
         found = rank(table, suspended, self.directions, seed)
         return self._fit(table, suspended, (*found, *(name for name in table.names if name not in found)), seed)
 
@@ -108,7 +110,9 @@ class Boosted:
         seed: int,
     ) -> xgboost.Booster:
         kept = set(ranked[: int(member["keep"])])
-        narrowed = np.where([name in kept for name in names], values, np.nan)  # no split falls on what is all missing
+        narrowed = np.where(
+            [name in kept for name in names], values, np.nan
+        )  # no split uses a column of missing values
         positives = weight * labels.sum()
         return xgboost.train(
             {

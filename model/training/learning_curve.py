@@ -1,4 +1,4 @@
-"""The procedure trained on growing numbers of customers."""
+"""The learning curve: the procedure trained on growing numbers of customers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIZES = (0.4, 0.6, 0.8, 1.0)
 
 
 def learning_curve(study: Study, tick: Callable[[], None]) -> tuple[CurvePoint, ...]:
-    """Train on growing shares of each training side (both labels alike), and test on all who were held out."""
+    """Train on growing shares of each fold's training customers, and test on all of the fold's test customers."""
     points = []
     plain = untuned(study)
     for share in SIZES:
@@ -47,7 +47,7 @@ def learning_curve(study: Study, tick: Callable[[], None]) -> tuple[CurvePoint, 
 
 
 def _share(suspended: Flags, share: float, seed: int) -> NDArray[np.int64]:
-    """Pick a share of each label's customers, ascending; four of each at least, which inner folds need."""
+    """Return positions of a share of each label's customers, ascending; at least four each, which inner folds need."""
     random = np.random.default_rng(seed)
     kept = []
     for kind in (suspended, ~suspended):

@@ -1,4 +1,4 @@
-"""What to do about few suspended customers: weigh them, repeat them, or invent more of them."""
+"""Balances few suspended customers: by weights, repeated rows or invented rows."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ NEIGHBOURS = 5
 def balanced(values: Floats, suspended: Flags, how: Weighting, seed: int) -> tuple[Floats, Flags, float]:
     """Return rows, labels and the weight of a suspended customer.
 
-    values float64[n, f], suspended bool[n]. With "full" both classes weigh alike; "mild" weighs by the square root of
-    that, since a full weight lets few customers pull every split. "repeat" draws suspended rows again; "invent" puts
-    new ones between neighbours (SMOTE, Chawla et al. 2002), which no customer ever was.
+    values float64[n, f], suspended bool[n]. "full" gives both labels the same total weight. "mild" uses the square root
+    of that weight, because a full weight lets few customers decide every split. "repeat" draws suspended rows again.
+    "invent" adds rows between neighbours (SMOTE, Chawla et al. 2002), which belong to no customer.
     """
     positives, negatives = int(suspended.sum()), int((~suspended).sum())
     if how in {"mild", "full"}:
@@ -40,7 +40,7 @@ def balanced(values: Floats, suspended: Flags, how: Weighting, seed: int) -> tup
 
 
 def _invent(minority: Floats, count: int, random: np.random.Generator) -> Floats:
-    """Put each new row somewhere between a row and one of its nearest; a value missing in either stays missing."""
+    """Return rows between a row and one of its nearest neighbours; a value that is missing in one stays missing."""
     if len(minority) == 1:
         return np.repeat(minority, count, axis=0)
     filled = np.nan_to_num(minority)

@@ -1,4 +1,4 @@
-"""XGBoost against the baselines, in the same folds; and within months of joining."""
+"""Compares XGBoost with the baselines in the same folds, and measures it within months of joining."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-FEWEST = 5  # suspended customers, and others, below which a stratum's metrics would be noise
+FEWEST = 5  # suspended customers, and others, that a stratum must have for metrics
 TITLES = {
     "xgboost": "XGBoost",
     "logistic_regression": "Logistic regression",
@@ -39,7 +39,7 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One contender: its out-of-fold answers, whom it flags, and what it measures."""
+    """One contender: its out-of-fold scores, the customers it flags, and its metrics."""
 
     key: str
     found: OutOfFold
@@ -48,7 +48,7 @@ class Judged:
 
 
 def fits(study: Study) -> dict[str, Fit]:
-    """Return each contender's procedure by name; XGBoost's is the one that ships."""
+    """Return each contender's procedure by name; the first, XGBoost, is the shipped one."""
     settings = study.config.training
 
     def shipped(table: FeatureTable, suspended: Flags, seed: int) -> Fitted:
@@ -73,8 +73,12 @@ def judge(key: str, fit: Fit, study: Study, tick: Callable[[], None]) -> Judged:
 
 
 def contender(judged: Judged, study: Study, order: NDArray[np.int64]) -> Contender:
-    """Put a contender into the results, its customers in `order`."""
-    nothing = "flags nobody, or everybody: no precision" if judged.measured["precision"].estimate is None else ""
+    """Return the results of a contender, with the customers in `order`."""
+    nothing = (
+        "it flags no customer or every customer, so precision is not defined"
+        if judged.measured["precision"].estimate is None
+        else ""
+    )
     return Contender(
         key=judged.key,
         title=TITLES[judged.key],
@@ -90,7 +94,7 @@ def contender(judged: Judged, study: Study, order: NDArray[np.int64]) -> Contend
 
 
 def differences(first: Judged, others: list[Judged], study: Study) -> tuple[Difference, ...]:
-    """Return the first contender's metrics minus each other's, on the same resamples."""
+    """Return the metrics of the first contender minus those of each other, on the same resamples."""
     return tuple(
         Difference(baseline=other.key, metric=metric, difference=found)
         for other in others
@@ -99,14 +103,14 @@ def differences(first: Judged, others: list[Judged], study: Study) -> tuple[Diff
 
 
 def strata(judged: Judged, study: Study) -> tuple[Stratum, ...]:
-    """Measure within each month of joining; ranking is over all folds' scores together, the months being small."""
+    """Measure within each month of joining; months are small, so the scores of all folds are ranked together."""
     periods = np.array([month(day) for day in study.joined])
     names = sorted(set(periods.tolist()), key=lambda name: (name == NEVER, name))
     return tuple(stratum(judged, study, period, periods == period) for period in names)
 
 
 def stratum(judged: Judged, study: Study, name: str, members: Flags) -> Stratum:
-    """Return the metrics among `members`, bool[n]; without metrics if fewer than FEWEST of them have one label."""
+    """Return the metrics among `members`, bool[n]; no metrics if fewer than FEWEST of them have one of the labels."""
     customers, suspended = int(members.sum()), int((members & study.suspended).sum())
     enough = min(suspended, customers - suspended) >= FEWEST
     measured = study.measure(judged.found.probabilities, flagged=judged.flagged, members=members) if enough else {}

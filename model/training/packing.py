@@ -1,4 +1,4 @@
-"""From a fitted procedure to the files of a bundle."""
+"""Makes the files of a bundle from a fitted procedure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 NAME = "customer-risk"
 GOLDEN = 24  # customers
 MADE_UP = 10 * GOLDEN  # enough that almost every model proposes one of them for off-boarding
-GOLDEN_SEED = 20_250_817  # not the configuration's: synthetic training tables may well be made with that one
+GOLDEN_SEED = 20_250_817  # not the configuration's seed, because synthetic training tables may be made with that one
 MOST_ROWS = 80  # of transactions of a golden customer
 _PROFILE = (
     "country_of_residence",
@@ -55,7 +55,7 @@ _EVENT = ("id", "state", "type", "amount", "currency", "direction", "created_at"
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """The fitted procedure that ships, on the table that it was fitted to."""
+    """The shipped procedure, and the table that it was fitted to."""
 
     fitted: Fitted
     table: FeatureTable
@@ -63,16 +63,16 @@ class Shipped:
 
     @property
     def model(self) -> BoostedModel:
-        """The booster with its columns; raises TypeError for another kind of model, which no bundle can hold."""
+        """The boosted model. Raises TypeError for another kind of model, which a bundle can't have."""
         if not isinstance(self.fitted.model, BoostedModel):
-            raise TypeError(f"a bundle holds a boosted model, not {type(self.fitted.model).__name__}")
+            raise TypeError(f"a bundle needs a boosted model, not {type(self.fitted.model).__name__}")
         return self.fitted.model
 
 
 def bundle_files(
     shipped: Shipped, learner: Boosted, manifest: Manifest, *, resamples: int, seed: int
 ) -> dict[str, bytes]:
-    """Make every file of the bundle but the manifest; the same inputs give the same bytes."""
+    """Return every file of the bundle except the manifest; the same inputs give the same bytes."""
     trees = trees_from_booster(shipped.model.booster)
     columns = shipped.table.select(shipped.model.names)
     shift = manifest.calibration.shift
@@ -97,7 +97,7 @@ def bundle_files(
 
 
 def _golden(scorer: Scorer, manifest: Manifest) -> list[GoldenRow]:
-    """Return the golden rows, first that of a customer proposed for off-boarding, if there is one."""
+    """Return the golden rows, the first of a customer proposed for off-boarding if there is one."""
     customers = golden_customers()
     answer = golden_answerer(scorer, manifest.settings)
     actions = (answer(golden_request(0, *customer))["action"] for customer in customers)
@@ -124,7 +124,7 @@ def golden_customers() -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
 def _resampled(
     columns: FeatureTable, suspended: Flags, learner: Boosted, count: int, seed: int
 ) -> Iterator[BoostedModel]:
-    """Fit the shipped parameters and columns to customers drawn with replacement, each class as often as it is."""
+    """Fit the shipped parameters and columns to customers drawn with replacement, with the same count of each label."""
     random = np.random.default_rng(seed)
     for at in range(count):
         drawn = np.sort(

@@ -1,9 +1,10 @@
-"""From a folder of tables to RUN: the bundle, the evaluation, the report. The whole walk, top to bottom."""
+"""The training pipeline, from a folder of tables to RUN: the bundle, the evaluation and the report."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,7 +36,7 @@ from customer_risk.model.scoring.golden import cpu_family
 from customer_risk.model.scoring.model_features import FeatureSettings
 from customer_risk.model.scoring.segments import SEGMENTS, Thresholds
 from customer_risk.model.tables.cleaning import load_cohort
-from customer_risk.model.tables.mapping import Mapping
+from customer_risk.model.tables.mapping import as_mapping
 from customer_risk.model.tables.reading import available_columns
 from customer_risk.model.tables.storage import is_there
 from customer_risk.model.tables.synthetic import are_synthetic
@@ -56,33 +57,43 @@ from customer_risk.model.training.tuning import OBJECTIVE, quiet
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from customer_risk.model.config import Config, Report
+    from customer_risk.model.config import Config, ConfigSource, Report
     from customer_risk.model.features.feature import Feature
     from customer_risk.model.features.frame import FeatureTable
     from customer_risk.model.scoring.action_rule import ActionRule
     from customer_risk.model.tables.cleaning import Cohort
+    from customer_risk.model.tables.mapping import Mapping, MappingSource
     from customer_risk.model.training.model_comparison import Judged
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A finished run: its folder, its bundle's version, everything it found."""
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingResult:
+    """A finished training: its folder, its bundle's version, and all numbers of its report."""
 
     folder: Path
     version: str
     results: results.RunResults
 
+    @property
+    def bundle(self) -> Path:
+        """The folder of the bundle."""
+        return self.folder / "bundle"
+
+    def __repr__(self) -> str:
+        metrics = self.results.contenders[0].metrics
+        said = ", ".join(f"{name} {metrics[name].estimate:.3f}" for name in ("average_precision", "roc_auc"))
+        return f"TrainingResult({said}; bundle {self.version[:16]} in {self.bundle})"
+
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What is learned from: the clean cohort, its features, and the guard's findings about them."""
+    """The training data: the clean cohort, its features, and the findings of the leak guard."""
 
     cohort: Cohort
     customers: pl.DataFrame
@@ -96,19 +107,25 @@ class Material:
 
 
 def train(
-    tables: Path, out: Path, *, config: Config, mapping: Mapping | None = None, watch: Stages | None = None
-) -> Run:
-    """Train on a folder's labelled tables and leave RUN: bundle/, report.html, MODEL_CARD.md, evaluation.json.
+    tables: str | Path,
+    out: str | Path,
+    *,
+    config: ConfigSource = None,
+    mapping: MappingSource = None,
+    watch: Stages | None = None,
+) -> TrainingResult:
+    """Train on a folder's labelled tables and write `out`: bundle/, report.html, MODEL_CARD.md, evaluation.json.
 
-    If the mapping names rates, RUN also has conversions.csv. RUN appears whole or not at all. Raises ConfigError where
-    `out` holds something already, TableError for tables that can't be used, LeakError for features that would see the
-    outcome, FeatureError for features that don't exist.
+    `config` and `mapping` are files, nested dicts or loaded objects. If the mapping names rates, `out` also has
+    conversions.csv. All files are written, or no file. Raises ConfigError if `out` isn't empty, TableError for unusable
+    tables, LeakError for features that reveal the outcome, FeatureError for unknown features.
     """
+    out, settings = Path(out), load_config(config)
     refuse_occupied(out)
-    check_corroboration(config.corroboration)
+    check_corroboration(settings.corroboration)
     watch = watch or Stages()
-    material = prepare(tables, config, mapping, watch)
-    study = make_study(material, config)
+    material = prepare(Path(tables), settings, mapping, watch)
+    study = make_study(material, settings)
     with quiet():
         shipped = fit_shipped(study, watch)
         with new_folder(out) as folder:
@@ -116,18 +133,19 @@ def train(
 
 
 def refuse_occupied(out: Path) -> None:
-    """Raise ConfigError where a run would have to overwrite something."""
+    """Raise ConfigError if `out` is a file or a folder that isn't empty."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(
-            f"{out} already holds something; a run replaces nothing.", remedy="Name another folder, or remove it first."
+            f"{out} already exists and isn't empty. A run overwrites no files.",
+            remedy="Name another folder, or remove this one first.",
         )
 
 
-def prepare(tables: Path, config: Config, mapping: Mapping | None, watch: Stages) -> Material:
-    """Read, clean, compute features, and have the leak guard examine them."""
-    mapping = mapping or Mapping()
+def prepare(tables: Path, config: Config, mapping: MappingSource, watch: Stages) -> Material:
+    """Read and clean the tables, compute features, and run the leak guard."""
+    named = as_mapping(mapping)
     with watch.stage("Read and clean the tables"):
-        cohort = load_cohort(tables, "labelled", mapping=mapping, config=config)
+        cohort = load_cohort(tables, "labelled", mapping=named, config=config)
         customers, events = pl.DataFrame(cohort.customers), pl.DataFrame(cohort.events)
         suspended = customers["suspended"].to_numpy()
     names, lacking = candidates(config.training, cohort.absent)
@@ -137,13 +155,13 @@ def prepare(tables: Path, config: Config, mapping: Mapping | None, watch: Stages
         everything = feature_table(
             customers, events, replace(settings, excluded_types=()), threads=config.threads
         ).select(names)
-    with watch.stage("Examine for leaks"):
+    with watch.stage("Check for leaks"):
         findings = guard(
             lambda some, own: feature_table(some, own, settings, threads=config.threads).select(names),
             customers,
             events,
             sources={name: catalogue.BY_NAME[name].sources for name in names},
-            available=_available(tables, mapping),
+            available=_available(tables, named),
             outcome_types=config.training.excluded_types,
             greatest_auc=config.leaks.max_single_feature_auc,
             allowed=config.leaks.allow,
@@ -155,7 +173,7 @@ def prepare(tables: Path, config: Config, mapping: Mapping | None, watch: Stages
 
 
 def make_study(material: Material, config: Config) -> Study:
-    """Settle what every judgement of the run shares."""
+    """Return the customers, folds and resamples that all evaluations of the run share."""
     evaluation = config.evaluation
     return Study(
         table=material.table,
@@ -175,20 +193,16 @@ def make_study(material: Material, config: Config) -> Study:
 
 
 def fit_shipped(study: Study, watch: Stages) -> Shipped:
-    """Fit the procedure that ships to all customers, tuning included."""
+    """Fit the shipped procedure, including tuning, to all customers."""
     with watch.stage("Tune and fit the model"):
         fitted = fit_procedure(
-            study.table,
-            study.suspended,
-            study.config.training,
-            study.config.seed,
-            directions=study.directions,
+            study.table, study.suspended, study.config.training, study.config.seed, directions=study.directions
         )
     return Shipped(fitted, study.table, study.suspended)
 
 
 def freeze_rule(material: Material, config: Config) -> ActionRule:
-    """Return the action rule that the configuration declares, frozen with the training customers."""
+    """Return the configuration's action rule, with quantiles of the training customers."""
     return freeze(
         config.corroboration,
         encode_frame(material.customers, material.events),
@@ -239,14 +253,16 @@ def write_bundle(
     return bundles.write_bundle(folder, manifest, files), manifest
 
 
-def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, out: Path, watch: Stages) -> Run:
-    """Judge, pack and report; everything is written into `folder`, which becomes `out`."""
+def _finish(
+    material: Material, study: Study, shipped: Shipped, folder: Path, out: Path, watch: Stages
+) -> TrainingResult:
+    """Evaluate, and write the bundle and the report into `folder`, which becomes `out`."""
     config = study.config
     judged = _contest(study, watch)
     first, fitted = judged[0], shipped.fitted
     per_week, source = _flow(study)
     inputs = DecisionInputs(first.found, config.portfolio.risk_rate, per_week)
-    with watch.stage("Weigh decisions"):
+    with watch.stage("Choose cut-offs"):
         decisions = decide(inputs, config.costs, study.draws, fitted.inner_probabilities, source)
     cuts = Cuts(decisions.medium, decisions.high)
     decisions = msgspec.structs.replace(
@@ -261,7 +277,7 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
             shipped, study, cuts, study.intervals(first.measured), data_hash, rule, folder / "bundle"
         )
     each = study.folds * study.repeats
-    with watch.stage("Measure events that the bank makes", 2 * each) as tick:
+    with watch.stage("Measure the bank's own events", 2 * each) as tick:
         excluded = ablations.excluded_types(study, material.with_excluded, tick)
     with watch.stage("Measure class weights", len(ablations.WEIGHTINGS) * each) as tick:
         weighting = ablations.weighting(study, tick)
@@ -363,11 +379,11 @@ def _finish(material: Material, study: Study, shipped: Shipped, folder: Path, ou
         write_report(folder, found)
     found = msgspec.structs.replace(found, timings=tuple(watch.timings))
     write_file(folder / "evaluation.json", results.dumps(found))
-    return Run(out, version, found)
+    return TrainingResult(out, version, found)
 
 
 def _contest(study: Study, watch: Stages) -> list[Judged]:
-    """Cross-validate every contender, the one that ships first."""
+    """Cross-validate every contender; the first is the shipped procedure."""
     judged = []
     for key, fit in model_comparison.fits(study).items():
         title = model_comparison.TITLES[key].split(" (")[0]
@@ -377,20 +393,20 @@ def _contest(study: Study, watch: Stages) -> list[Judged]:
 
 
 def _available(tables: Path, mapping: Mapping) -> frozenset[str] | None:
-    """Return the names of the columns of the customers to score, None where the folder has none."""
+    """Return the columns of the tables to score; None if the folder has no such tables."""
     files = (mapping.file(kind, "unlabelled") for kind in ("users", "transactions"))
     return available_columns(tables, "unlabelled", mapping) if all(is_there(tables, one) for one in files) else None
 
 
 def _flow(study: Study) -> tuple[float, str]:
-    """Return how many customers are scored a week, and how that is known."""
+    """Return how many customers are scored per week, and the source of this number."""
     configured = study.config.costs.customers_per_week
     if configured is not None:
         return configured, "from the configuration (costs.customers_per_week)"
     measured = cohorts.customers_per_week(study.joined)
     if measured is None:
-        return float(len(study.suspended)), "unknown, since no customer has a transaction: all customers in one week"
-    return measured, "as many as joined a week in the labelled tables; set costs.customers_per_week to the bank's own"
+        return float(len(study.suspended)), "unknown, because no customer has a transaction: all customers in one week"
+    return measured, "the number that joined per week in the labelled tables; see costs.customers_per_week"
 
 
 def _notes(material: Material, study: Study) -> tuple[str, ...]:
@@ -403,31 +419,31 @@ def _notes(material: Material, study: Study) -> tuple[str, ...]:
         )
     if material.lacking:
         notes.append(
-            f"{counted(len(material.lacking), 'feature')} left out, because the tables lack a column that they need: "
+            f"{counted(len(material.lacking), 'feature')} left out, because the tables lack a source column: "
             f"{', '.join(material.lacking)}."
         )
     if material.findings and any(finding.check == "e" and finding.examined == 0 for finding in material.findings):
         notes.append(
-            "The source columns of the features couldn't be compared with those of the customers to score: there are "
-            "no such tables."
+            "The leak guard didn't check whether the tables to score have the source columns of all features, because "
+            "the folder has no such tables."
         )
     return tuple(notes)
 
 
 def _default_costs(config: Config) -> tuple[str, ...]:
-    """Return the names of the prices that have the defaults of the configuration."""
+    """Return the names of the prices that have their default values."""
     defaults = load_config().costs
     return tuple(name for name in PRICED if getattr(config.costs, name) == getattr(defaults, name))
 
 
 def _example(folder: Path) -> results.Example | None:
-    """Return one of the bundle's golden customers as an example, with the answer that serving gives."""
+    """Return one of the bundle's golden customers as an example, with the service's answer."""
     bundle = bundles.load_bundle(folder, verify_golden=False)
     return work_through(bundle.golden, bundle.scorer.base)
 
 
 def _proposed(material: Material, config: Config, rule: ActionRule, high: Flags) -> results.Proposed:
-    """Count the High customers, bool[r, n], whom the action rule proposes."""
+    """Count the customers whom the action rule proposes, among the High customers bool[r, n]."""
     finder = Finder(rule.patterns, kernel_settings(config.training.excluded_types))
     found = finder.find(encode_frame(material.customers, material.events), threads=config.threads)
     corroborated = (found.figures[:, :, 0] > 0).sum(axis=1) >= rule.minimum
@@ -451,7 +467,7 @@ def _budget(config: Config, made: int) -> str:
 
 
 def _segment_feature(feature: Feature, values: Floats, members: Flags) -> results.SegmentFeature:
-    """Take the median over a segment's cases of all repeats; members bool[3, r, n]."""
+    """Return the feature's median in each segment, over all repeats; members bool[3, r, n]."""
     medians: dict[str, float | None] = {}
     for segment, where in zip(SEGMENTS, members, strict=True):
         cases = np.repeat(values, where.sum(axis=0))
@@ -480,15 +496,12 @@ def _selection(
 
 
 def _fairness(material: Material, inputs: DecisionInputs, members: Flags) -> tuple[fairness.Fairness, ...]:
-    """Compare slices under both decisions, by the majority of the repeats; members bool[3, r, n]."""
+    """Compare slices under both decisions, which are those of most repeats; members bool[3, r, n]."""
     if material.events.is_empty():
         return ()
     slices = fairness.groups(material.customers, on=material.events["created_at"].dt.date().max())  # type: ignore[arg-type]
     compare = partial(
-        fairness.fairness,
-        suspended=material.suspended,
-        probabilities=inputs.probabilities.mean(axis=0),
-        slices=slices,
+        fairness.fairness, suspended=material.suspended, probabilities=inputs.probabilities.mean(axis=0), slices=slices
     )
     return (
         compare("Medium or High (at least a review)", flagged=(members[1] | members[2]).mean(axis=0) >= 0.5),

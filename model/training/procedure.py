@@ -1,4 +1,4 @@
-"""The procedure that ships, as one function: select, tune, fit, calibrate. Evaluation calls the same function."""
+"""The shipped procedure as one function: select, tune, fit, calibrate. Evaluation calls the same function."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A calibrated model, and what it gave for its own training customers while they were held out of it.
+    """A calibrated model, and out-of-fold margins of its training customers.
 
-    `slope` and `intercept` turn margins into log-odds at the sample's risk rate; `inner_margins` float64[n] are the
-    training customers', each from a fit that hadn't seen him; `inner_folds` is how many such fits there were.
+    `slope` and `intercept` turn margins into log-odds at the sample's risk rate. `inner_margins` float64[n] are the
+    margins of the training customers, each by one of `inner_folds` fits that were not trained on the customer.
     """
 
     model: Model
@@ -53,7 +53,7 @@ class Fitted:
         return self.calibrated(self.inner_margins)
 
     def calibrated(self, margins: Floats) -> Floats:
-        """Turn margins into probabilities."""
+        """Return the probabilities of margins."""
         return sigmoid(self.slope * margins + self.intercept)
 
 
@@ -69,8 +69,8 @@ def fit_procedure(
 ) -> Fitted:
     """Fit XGBoost to n customers: tune on inner folds (unless `members` give the parameters), fit, calibrate.
 
-    table  the candidates' features; suspended  bool[n]; `directions` a feature -> +1, -1 or 0. Nothing outside of these
-    rows is looked at. Raises LabelError where a class has too few customers for inner folds.
+    table  the candidate features; suspended  bool[n]; directions  feature -> +1, -1 or 0. The result depends on these
+    rows only. Raises LabelError if a label has too few customers for inner folds.
     """
     start = Boosted(({**FIXED, **START},), directions, weighting)
     trials: tuple[Trial, ...] = ()
@@ -91,7 +91,7 @@ def fit_procedure(
 
 
 def fit_calibrated(learner: Learner, table: FeatureTable, suspended: Flags, inner_folds: int, seed: int) -> Fitted:
-    """Fit a learner, and calibrate it by the margins that it gives customers whom it hasn't seen."""
+    """Fit a learner, and calibrate it on out-of-fold margins."""
     folds = customer_folds(table.ids, suspended, folds=possible_folds(suspended, inner_folds), seed=seed + 1)
     inner = np.empty(len(suspended))
     for at, fold in enumerate(folds):

@@ -1,4 +1,4 @@
-"""Where a run came from: the commit, the data, the libraries."""
+"""The provenance of a run: the commit, the data and the libraries."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LIBRARIES = ("customer-risk", "msgspec", "numba", "numpy", "optuna", "polars", "
 
 
 def git_commit() -> str:
-    """Return the checkout's commit, with "-dirty" where files differ from it; "unknown" outside of a checkout."""
-    this = Path(__file__).resolve()  # git takes no path through a link to a folder
+    """Return the commit of the checkout, with "-dirty" if files differ from it; "unknown" outside of a checkout."""
+    this = Path(__file__).resolve()  # git accepts no path through a link to a folder
     here = this.parent
     commit = _git(here, "rev-parse", "HEAD")
     if not commit or _git(here, "ls-files", "--error-unmatch", "--", str(this)) is None:
-        return "unknown"  # installed somewhere in another project's checkout
+        return "unknown"  # installed in the checkout of another project
     return commit + ("-dirty" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
 
 
@@ -49,7 +49,7 @@ def data_hash(cohort: Cohort) -> str:
 
 
 def libraries() -> dict[str, str]:
-    """Return the versions that numbers depend on."""
+    """Return the versions of Python and of the libraries that results depend on."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:

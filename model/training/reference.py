@@ -1,4 +1,4 @@
-"""The training customers' distributions that drift is measured against: shares of bins, no one's values."""
+"""The reference for drift: the distributions of the training customers, as shares of bins without customers' values."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 BINS = 10
-FEWEST = 5  # customers in a bin: fewer could point at one
-DIGITS = 3  # significant digits of a border, so that it is no customer's exact value
+FEWEST = 5  # customers in a bin: fewer could identify a customer
+DIGITS = 3  # significant digits of a border, so that it isn't the exact value of a customer
 
 
 def reference(
     table: FeatureTable, units: dict[str, str], probabilities: Floats, weights: Floats, thresholds: Thresholds
 ) -> bytes:
-    """Write reference.json.
+    """Return reference.json.
 
-    table  the model's features of n customers; probabilities float64[n] out of fold, as shown; weights float64[n] of
-    the portfolio's mix. A bin goes from one border (included) to the next (not included); the first and last are open.
-    Shares are of all customers with a value; `missing` of all.
+    table  the model's features of n customers; probabilities  float64[n], out of fold, at the portfolio's risk rate;
+    weights  float64[n], which give the sample the portfolio's risk rate. A bin includes its lower border; the first and
+    the last bin are open. `shares` are of the customers with a value, `missing` of all customers.
     """
     segment = [thresholds.segment_of(p) for p in probabilities.tolist()]
     total = float(weights.sum())
@@ -52,7 +52,7 @@ def reference(
 
 
 def borders(known: Floats) -> Floats:
-    """Return ascending inner borders of at most BINS bins of about equal counts, at least `FEWEST` customers each."""
+    """Return the ascending inner borders of at most BINS bins with about equal counts of at least FEWEST customers."""
     if known.size < 2 * FEWEST:
         return np.empty(0)
     candidates = np.unique([_rounded(edge) for edge in np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1]).tolist()])

@@ -1,4 +1,4 @@
-"""Which features matter: decided on training customers alone, inside every fold."""
+"""Ranks features by their importance, on training customers only, inside every fold."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-MOST_CUSTOMERS = 10_000  # seen by the ranking: gains no longer change order above, and time would
+MOST_CUSTOMERS = 10_000  # used by the ranking; more customers cost time and don't change the order
 
 
 def rank(table: FeatureTable, suspended: Flags, directions: Mapping[str, int], seed: int) -> tuple[str, ...]:
-    """Return the names of the features by importance, best first: total gain in one large constrained forest.
+    """Return the names of the features by total gain in a large constrained forest, best first.
 
-    table n customers, suspended bool[n]; `directions` a feature -> +1, -1 or 0. Features that are constant here are
-    left out. Equal gains (none at all, say) keep the table's order.
+    table  n customers; suspended  bool[n]; directions  feature -> +1, -1 or 0. Constant features are left out. Features
+    with equal gain keep the order of the table.
     """
     varied = [name for at, name in enumerate(table.names) if _varies(table.values[:, at])]
     seen = np.sort(np.random.default_rng(seed).permutation(len(suspended))[:MOST_CUSTOMERS])
@@ -53,7 +53,7 @@ def rank(table: FeatureTable, suspended: Flags, directions: Mapping[str, int], s
 
 
 def constraints(names: list[str] | tuple[str, ...], directions: Mapping[str, int]) -> str:
-    """Write monotone constraints as XGBoost takes them."""
+    """Return monotone constraints in XGBoost's form."""
     return "(" + ",".join(str(directions.get(name, 0)) for name in names) + ")"
 
 

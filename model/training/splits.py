@@ -1,4 +1,4 @@
-"""Splits of customers. Rows can't be split: the only way in takes customer ids."""
+"""Splits of customers. They are by customer id, so a customer's rows are never on both sides."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ def customer_folds(
     seed: int,
     groups: Sequence[Hashable] | None = None,
 ) -> tuple[Fold, ...]:
-    """Deal customers into `folds` parts with like shares of suspended ones; each part is the test of one fold.
+    """Divide customers into `folds` parts with similar shares of suspended customers; each part tests one fold.
 
-    customers  n unique ids; suspended  bool[n]; groups  n keys: customers of one key (a household, say) stay together.
-    Raises LeakError where a customer is repeated, EmptyTable or LabelError where there are too few to deal.
+    customers  n unique ids; suspended  bool[n]; groups  n keys: customers with the same key (such as a household) are
+    in the same part. Raises LeakError if a customer is repeated, EmptyTable or LabelError if there are too few.
     """
     _refuse_repeated(customers)
     keys = customers if groups is None else groups
     if not len(customers) == len(suspended) == len(keys):
         raise LeakError(
             f"{len(customers)} customers, {len(suspended)} labels and {len(keys)} groups don't match.",
-            remedy="Give one label (and one group) a customer.",
+            remedy="Pass one label (and one group) per customer.",
         )
     number = {key: place for place, key in enumerate(sorted(set(keys), key=repr))}
     group = np.array([number[key] for key in keys], dtype=np.int64)
     positives = np.bincount(group, weights=suspended, minlength=len(number)).astype(np.int64)
     if folds < 2 or len(number) < folds:
         raise EmptyTable(
-            f"{len(number)} customers (or groups of them) can't be dealt into {folds} folds.",
-            remedy="Give more customers, or set evaluation.folds and training.inner_folds to 2 or more.",
+            f"{len(number)} customers (or groups of customers) can't be divided into {folds} folds.",
+            remedy="Use more customers, or set evaluation.folds and training.inner_folds to 2 or more.",
         )
     if min(int((positives > 0).sum()), int((~suspended).sum())) < folds:
         raise LabelError(
             f"{int((positives > 0).sum())} suspended and {int((~suspended).sum())} other customers are too few for "
-            f"{folds} folds with both kinds in each.",
-            remedy="Give more labelled customers or fewer folds.",
+            f"{folds} folds with both labels in each.",
+            remedy="Use more labelled customers or fewer folds.",
         )
     part = _deal(np.bincount(group, minlength=len(number)), positives, folds, np.random.default_rng(seed))[group]
     return tuple(_fold(customers, part == number) for number in range(folds))
@@ -70,37 +70,37 @@ def repeated_folds(
     seed: int,
     groups: Sequence[Hashable] | None = None,
 ) -> Iterator[tuple[Fold, ...]]:
-    """Yield `customer_folds` for each of `repeats` seeds that follow from `seed`."""
+    """Yield `customer_folds` for each of `repeats` seeds derived from `seed`."""
     for repeat in range(repeats):
         yield customer_folds(customers, suspended, folds=folds, seed=seed + 1009 * repeat, groups=groups)
 
 
 def possible_folds(suspended: NDArray[np.bool_], wanted: int, *, to_learn: int = 2) -> int:
-    """Return the greatest number of folds, at most `wanted`, that leaves enough of both kinds on both sides.
+    """Return the greatest number of folds, at most `wanted`, that leaves enough of both labels on both sides.
 
-    Each test part has two suspended and two others or more, each training side `to_learn` of each or more.
-    Raises LabelError where not even two folds can be made so.
+    Each test side has at least two suspended and two other customers, each training side at least `to_learn` of each.
+    Raises LabelError if even two folds are impossible.
     """
     fewest = min(int(suspended.sum()), int((~suspended).sum()))
     for folds in range(wanted, 1, -1):
         if fewest // folds >= 2 and fewest - -(-fewest // folds) >= to_learn:
             return folds
     raise LabelError(
-        f"{int(suspended.sum())} suspended and {int((~suspended).sum())} other customers are too few to learn from "
-        "some and test on others.",
-        remedy="Give labelled tables with at least six customers of each kind; below a hundred, expect little.",
+        f"{int(suspended.sum())} suspended and {int((~suspended).sum())} other customers are too few to train and test "
+        "on different customers.",
+        remedy="Use tables with at least six customers of each label. A useful model needs about a hundred of each.",
     )
 
 
 def refuse_overlap(train: Sequence[str], test: Sequence[str]) -> None:
-    """Raise LeakError naming the customers who are on both sides, or twice on one."""
+    """Raise LeakError naming customers who are on both sides, or twice on one side."""
     _refuse_repeated(train)
     _refuse_repeated(test)
     both = sorted(set(train) & set(test))
     if both:
         raise LeakError(
             f"{len(both)} customers are on both sides of a split: {_some(both)}.",
-            remedy="Split by customer: model.training.splits.customer_folds takes ids and keeps each on one side.",
+            remedy="Split by customer, with model.training.splits.customer_folds.",
         )
 
 
@@ -110,8 +110,8 @@ def _refuse_repeated(customers: Sequence[str]) -> None:
     seen: set[str] = set()
     repeated = sorted({one for one in customers if one in seen or seen.add(one)})  # type: ignore[func-returns-value]
     raise LeakError(
-        f"{len(repeated)} customers stand more than once in what is to be split: {_some(repeated)}.",
-        remedy="Give one row a customer: a customer's repeated rows would fall on both sides.",
+        f"{len(repeated)} customers to split are repeated: {_some(repeated)}.",
+        remedy="Pass one row per customer; repeated rows could be on both sides.",
     )
 
 
@@ -128,13 +128,13 @@ def _fold(customers: Sequence[str], held: NDArray[np.bool_]) -> Fold:
 def _deal(
     sizes: NDArray[np.int64], positives: NDArray[np.int64], folds: int, random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return each group's part: most suspended first, then the largest, each to the part with the fewest of them."""
+    """Return each group's part. Groups with most suspended customers, then the largest, go to the smallest part."""
     order = random.permutation(len(sizes))
     order = order[np.lexsort((-sizes[order], -positives[order]))]
     part = np.empty(len(sizes), dtype=np.int64)
     held = [(0, 0, int(place)) for place in random.permutation(folds)]  # suspended, customers, part
     for one in order:
-        by = 0 if positives[one] else 1  # the suspended are levelled first, then everyone
+        by = 0 if positives[one] else 1  # balance suspended customers first, then all customers
         fewest = min(range(folds), key=lambda at: held[at][by:])
         suspended, customers, place = held[fewest]
         part[one] = place

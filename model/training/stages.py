@@ -1,26 +1,33 @@
-"""A run's stages as they pass: timed for the report, and told to whoever watches."""
+"""Measures the time of each stage of a run, and shows the stages in the terminal."""
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from typing_extensions import override
 
 from customer_risk.model.evaluation.results import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from rich.console import Console
+    from rich.progress import TaskID
 
 
 class Stages:
-    """Times each stage; a subclass shows it. `timings` holds the stages that ended, in order."""
+    """Measures the time of each stage; a subclass can show it. `timings` are those of the ended stages, in order."""
 
     def __init__(self) -> None:
         self.timings: list[Timing] = []
 
     @contextmanager
     def stage(self, title: str, steps: int = 1) -> Iterator[Callable[[], None]]:
-        """Enclose a stage of `steps` steps; the block is given what to call after each step, from any thread."""
+        """Run a stage of `steps` steps; yields a function to call after each step, from any thread."""
         began = time.perf_counter()
         self.began(title, steps)
         try:
@@ -30,10 +37,48 @@ class Stages:
             self.ended(title)
 
     def began(self, title: str, steps: int) -> None:
-        """Note that a stage begins."""
+        """Do something when a stage begins."""
 
     def advanced(self) -> None:
-        """Note that the stage is one step further."""
+        """Do something after a step."""
 
     def ended(self, title: str) -> None:
-        """Note that a stage is over."""
+        """Do something when a stage ends."""
+
+
+class Shown(Stages):
+    """Shows each stage with its steps and its time."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._progress = Progress(
+            SpinnerColumn(finished_text="done"),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._tasks: list[TaskID] = []
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    @override
+    def began(self, title: str, steps: int) -> None:
+        self._tasks.append(self._progress.add_task(title, total=steps))
+
+    @override
+    def advanced(self) -> None:
+        self._progress.advance(self._tasks[-1])
+
+    @override
+    def ended(self, title: str) -> None:  # the stage that ends is the last that began
+        task = self._progress.tasks[self._tasks[-1]]
+        self._progress.update(task.id, completed=task.total)

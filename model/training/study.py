@@ -1,4 +1,4 @@
-"""What every judgement of a run shares: the customers, the folds, the draws behind intervals."""
+"""The customers, folds and resamples that all evaluations of a run share."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """n customers and how they are judged.
+    """n customers and the settings of their evaluation.
 
-    table  the candidates' features; suspended bool[n]; joined  when each customer first transacted; directions
-    a feature -> +1, -1 or 0; folds  how many the labels allow; draws  the customers' resamplings.
+    table  the candidate features; suspended  bool[n]; joined  time of each customer's first transaction; directions
+    feature -> +1, -1 or 0; folds  number of folds; draws  resamples of the customers.
     """
 
     table: FeatureTable
@@ -42,13 +42,13 @@ class Study:
 
     @property
     def repeats(self) -> int:
-        """How often the customers are dealt into folds."""
+        """The number of repeats of the cross-validation."""
         return self.config.evaluation.repeats
 
     def cross_validate(
         self, fit: Fit, *, table: FeatureTable | None = None, tick: Callable[[], None] = lambda: None
     ) -> OutOfFold:
-        """Judge a procedure in the shared folds, on `table` where it isn't the study's own."""
+        """Cross-validate a procedure in the shared folds, on `table` instead of the study's table if given."""
         return cross_validate(
             fit,
             self.table if table is None else table,
@@ -68,7 +68,7 @@ class Study:
         found: OutOfFold | None = None,
         members: Flags | None = None,
     ) -> dict[str, Measured]:
-        """Measure float64[r, n]; ranking within the folds of `found` where given, on the customers `members` alone."""
+        """Return the metrics of probabilities float64[r, n]: within the folds of `found`, among `members`, if given."""
         return all_metrics(
             self.suspended,
             probabilities,
@@ -83,5 +83,5 @@ class Study:
         return {name: interval(one, self.draws.confidence) for name, one in measured.items()}
 
     def differences(self, one: Mapping[str, Measured], other: Mapping[str, Measured]) -> dict[str, Interval]:
-        """Return each metric of one minus the other's, draw by draw."""
+        """Return each metric of `one` minus that of `other`, on the same resamples."""
         return {name: difference(one[name], other[name], self.draws.confidence) for name in one if name in other}

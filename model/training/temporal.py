@@ -1,4 +1,4 @@
-"""The procedure in time order: trained on earlier customers, tested on later ones."""
+"""The time-ordered view: the procedure trained on earlier customers and tested on later ones."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from customer_risk.model.training.study import Study
 
 PARTS = (("train 70%", 0.0, 0.7), ("validate 15%", 0.7, 0.85), ("test 15%", 0.85, 1.0))
-FEWEST = 10  # of each label, below which a part has no metrics
+FEWEST = 10  # customers of each label that a part must have for metrics
 
 
 def time_view(study: Study) -> TimeView:
-    """Split the customers in time order by first transaction, and test on later parts as far as their labels allow."""
+    """Split the customers by first transaction, and test on each later part that has enough customers of each label."""
     dated = sorted((day, at) for at, day in enumerate(study.joined) if day is not None)
     order = np.array([at for _, at in dated], dtype=np.int64)
     parts, bare = [], []
@@ -55,7 +55,7 @@ def time_view(study: Study) -> TimeView:
 
 
 def _later(study: Study, earlier: NDArray[np.int64], members: NDArray[np.int64]) -> dict[str, Interval] | None:
-    """Train on the earlier customers and measure on the later; None where a side has too few of a label."""
+    """Train on the earlier customers and measure on the later; None if a side has too few of a label."""
     for side in (earlier, members):
         suspended = int(study.suspended[side].sum())
         if min(suspended, len(side) - suspended) < FEWEST:

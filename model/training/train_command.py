@@ -1,4 +1,4 @@
-"""What `customer-risk train` does: from tables to RUN, with the stages shown and the numbers told."""
+"""The command `customer-risk train`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from customer_risk.model.config import load_config
 from customer_risk.model.evaluation.results import METRICS, DataSummary, Interval, RunResults
 from customer_risk.model.report.numbers import counted, times
-from customer_risk.model.tables.mapping import load_mapping
 from customer_risk.model.terminal import echo
-from customer_risk.model.training.pipeline import Run
+from customer_risk.model.training.pipeline import TrainingResult
 from customer_risk.model.training.pipeline import train as run_training
-from customer_risk.model.training.progress import Shown
+from customer_risk.model.training.stages import Shown
 
 PRINTED = (
     "average_precision",
@@ -30,18 +28,15 @@ PRINTED = (
 
 def train(*, tables: Path, out: Path, config: Path | None, mapping: Path | None) -> None:
     """Train, with the stages shown on standard error, and print the numbers."""
-    settings = load_config(config)
     with Shown(Console(stderr=True)) as watch:
-        run = run_training(
-            tables, out, config=settings, mapping=load_mapping(mapping) if mapping else None, watch=watch
-        )
+        run = run_training(tables, out, config=config, mapping=mapping, watch=watch)
     _print(run)
 
 
-def _print(run: Run) -> None:
+def _print(run: TrainingResult) -> None:
     found = run.results
     if found.provenance.synthetic:
-        echo("SYNTHETIC DATA: every customer in the tables is made up")
+        echo("SYNTHETIC DATA: all customers in the tables are made up")
     _print_data(found.data)
     for note in found.notes:
         echo(f"note: {note}")
@@ -53,7 +48,7 @@ def _print(run: Run) -> None:
         echo(f"  {row.segment:<7}{row.share:>6.1%} of customers, {_span(row.observed_rate, '.1%')} of them suspended")
     seconds = sum(stage.seconds for stage in found.timings)
     echo()
-    echo(f"{counted(len(found.features), 'feature')} kept; {found.tuning.budget}; {seconds:.0f} s in all")
+    echo(f"{counted(len(found.features), 'feature')} kept; {found.tuning.budget}; {seconds:.0f} s")
     echo(f"bundle  {run.folder / 'bundle'}  (version {run.version[:16]})")
     echo(f"report  {run.folder / 'report.html'}")
 
@@ -72,7 +67,7 @@ def _print_data(data: DataSummary) -> None:
 def _print_metrics(found: RunResults) -> None:
     echo()
     echo(
-        f"{found.folds}-fold cross-validation by customer, {times(found.repeats)}, tuned inside; "
+        f"{found.folds}-fold cross-validation by customer, run {times(found.repeats)}, with tuning inside each fold; "
         f"{found.confidence:.0%} intervals"
     )
     width = max(len(METRICS[name]) for name in PRINTED)

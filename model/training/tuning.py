@@ -1,4 +1,4 @@
-"""The search for XGBoost's parameters: Optuna over inner folds of customers, pruned and seeded."""
+"""The search for XGBoost's parameters with Optuna, over inner folds of customers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-# Where the search begins, and what it stays near: few customers can't tell far-off parameters apart.
+# The first trial. The search space is near it, because few customers can't distinguish distant parameters.
 START: Params = {
     "keep": 40,
     "rounds": 8,
@@ -36,14 +36,14 @@ START: Params = {
     "min_child_weight": 0.7,
     "reg_lambda": 1.0,
 }
-FIXED: Params = {"eta": 0.25, "num_parallel_tree": 6}  # boosted forests: less noise than one tree a round
+FIXED: Params = {"eta": 0.25, "num_parallel_tree": 6}  # a forest per round: less noise than one tree per round
 OBJECTIVE = "average precision plus ROC-AUC, mean over inner folds of customers"
-STARTUP = 8  # trials at random before the sampler learns from them, and before any is pruned
+STARTUP = 8  # random trials before the sampler uses results and the pruner stops trials
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Optuna from telling every trial; around all of a run's tuning, since it is one setting for all threads."""
+    """Silence Optuna's messages. Enclose all tuning of a run, because the setting is shared by all threads."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -71,10 +71,10 @@ def tune(
     best: int,
     seed: int,
 ) -> Tuned:
-    """Search parameters for `learner` and return the `best` trials'; features are ranked anew inside each inner fold.
+    """Search parameters for `learner`, and return those of the `best` trials. Features are ranked in each inner fold.
 
-    The budget is `trials`, or `seconds` where given (then the trials made depend on the machine; they are recorded).
-    Trial 0 is `START`. The best few are averaged, as with few customers a single winner is partly luck.
+    The budget is `trials`, or `seconds` if given; then the number of trials depends on the machine. Trial 0 is `START`.
+    The best trials are averaged, because with few customers a single best trial is partly luck.
     """
     parts = [
         _Part.make(table, suspended, fold, learner, seed + at)
@@ -108,7 +108,7 @@ def tune(
 
 
 def suggest(trial: optuna.Trial) -> Params:
-    """Take one point of the search space."""
+    """Return one point of the search space."""
     return {
         "keep": trial.suggest_int("keep", 30, 60, step=10),
         "rounds": trial.suggest_int("rounds", 7, 10),
@@ -122,7 +122,7 @@ def suggest(trial: optuna.Trial) -> Params:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One inner fold, its features ranked on its training side."""
+    """One inner fold, with the features ranked on its training customers."""
 
     train: FeatureTable
     train_labels: Flags

@@ -1,1 +1,1 @@
-"""One plot a module; each takes the run's results and gives a Picture, the same bytes for the same results."""
+"""The plots of the report. Each function returns a Picture; the same results give the same bytes."""

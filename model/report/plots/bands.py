@@ -1,4 +1,4 @@
-"""Curves over all cut-offs with a band: the mean over repeats, and where resampled customers put it."""
+"""Curves over all cut-offs: the mean over repeats, with an interval over resampled customers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DRAWS = 200
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """float64[101] each, over `GRID`: the curve, and its interval's bounds."""
+    """The curve and the bounds of its interval, float64[101] over `GRID`."""
 
     middle: Floats
     low: Floats
@@ -59,7 +59,7 @@ def _band(
 
 
 def _steps(labels: NDArray[np.bool_], scores: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Weighted hits and alarms above each distinct score, from none to all: float64[b, steps]."""
+    """Return weighted true and false positives at or above each distinct score, float64[b, steps], beginning with 0."""
     order = np.argsort(-scores, kind="stable")
     last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
     hits = np.cumsum(weights[:, order] * labels[order], axis=1)[:, last]

@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say."""
+"""The calibration plot."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 from customer_risk.model.report.blocks import Picture
 from customer_risk.model.report.numbers import span, written
-from customer_risk.model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds
+from customer_risk.model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, error_bar
 
 if TYPE_CHECKING:
     from customer_risk.model.evaluation.results import RunResults
 
 
 def calibration(results: RunResults) -> Picture:
-    """Draw observed shares against predicted probabilities with intervals, over the probabilities' own spread."""
+    """Draw observed shares against predicted probabilities, and below them the histogram of probabilities."""
     bins = [each for each in results.calibration_bins if each.observed.estimate is not None]
     labels = np.array(results.labels)
     probabilities = np.array(results.contenders[0].probabilities)
@@ -24,17 +24,8 @@ def calibration(results: RunResults) -> Picture:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.plot([0, 1], [0, 1], color=MUTED, linestyle=":", label="Exactly calibrated")
         for place, each in enumerate(bins):
-            observed = each.observed.estimate or 0.0
-            below, above = bounds(each.observed.low, each.observed.high, observed)
-            upper.errorbar(
-                each.predicted,
-                observed,
-                [[below], [above]],
-                fmt="o",
-                color=ACTIVE,
-                capsize=3,
-                label="Observed, with interval" if place == 0 else None,
-            )
+            label = "Observed, with interval" if place == 0 else None
+            error_bar(upper, each.predicted, each.observed, fmt="o", color=ACTIVE, capsize=3, label=label)
         upper.set(ylabel="Observed suspended share", xlim=(0, 1), ylim=(0, 1))
         upper.legend(loc="upper left")
         edges = np.linspace(0, 1, 31)
@@ -43,17 +34,17 @@ def calibration(results: RunResults) -> Picture:
             lower.hist(
                 values, edges, weights=np.full(values.size, 1 / len(probabilities)), color=color, alpha=0.6, label=label
             )
-        lower.set(xlabel="Predicted probability (at the sample's own rate)", ylabel="Customers")
+        lower.set(xlabel="Predicted probability (at the sample's risk rate)", ylabel="Customers")
         lower.legend(loc="upper right")
 
-    told = "; ".join(
+    described = "; ".join(
         f"predicted {written(each.predicted)}, observed {written(each.observed.estimate)} ({span(each.observed)})"
         for each in bins
     )
     return Picture(
         "calibration",
-        caption="Calibration, out of fold: equal-count bins, each with its interval; below, how probabilities spread.",
-        alt=f"Calibration by bin. {told}.",
+        caption="Calibration, out of fold: equal-count bins with intervals; below, the histogram of probabilities.",
+        alt=f"Calibration by bin. {described}.",
         size=(6.6, 5.6),
         draw=draw,
     )

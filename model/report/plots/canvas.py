@@ -1,18 +1,22 @@
-"""Where plots are drawn: one look, colours that stay apart for colour-blind readers, and repeatable bytes."""
+"""Draws plots with one style, colours for colour-blind readers, and reproducible bytes."""
 
 from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from customer_risk.model.report.numbers import middle_of
+
 if TYPE_CHECKING:
+    from customer_risk.model.evaluation.fairness import Share
+    from customer_risk.model.evaluation.results import Interval
     from customer_risk.model.report.blocks import Picture
 
-# Okabe & Ito's palette, which the common kinds of colour-blindness keep apart.
+# The palette of Okabe & Ito, which colour-blind readers can distinguish.
 ACTIVE: Final = "#0072B2"
 SUSPENDED: Final = "#D55E00"
 THIRD: Final = "#009E73"
@@ -24,7 +28,7 @@ RULE: Final = "#d5dbe1"
 
 LOW_TO_HIGH: Final = {"low": THIRD, "medium": AMBER, "high": SUSPENDED}
 
-_LOOK: Final = {
+_STYLE: Final = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.grid": True,
@@ -56,19 +60,30 @@ PER_INCH: Final = 96  # pixels on a screen
 
 
 def drawn(picture: Picture) -> str:
-    """Draw a picture as a data URI: the same text for the same picture."""
-    held = io.BytesIO()
-    with mpl.rc_context(_LOOK):
+    """Return a picture as a data URI; the same picture gives the same text."""
+    content = io.BytesIO()
+    with mpl.rc_context(_STYLE):
         figure = Figure(figsize=picture.size, layout="constrained")
         picture.draw(figure)
         if picture.pixels:
-            figure.savefig(held, format="png", dpi=2 * PER_INCH, metadata={"Software": None})
+            figure.savefig(content, format="png", dpi=2 * PER_INCH, metadata={"Software": None})
         else:
-            figure.savefig(held, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+            figure.savefig(content, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     kind = "png" if picture.pixels else "svg+xml"
-    return f"data:image/{kind};base64,{base64.b64encode(held.getvalue()).decode('ascii')}"
+    return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
 
 
-def bounds(low: float | None, high: float | None, middle: float) -> tuple[float, float]:
-    """Return an error bar's lengths below and above its middle; none where there is no interval."""
-    return (0.0 if low is None else max(middle - low, 0.0), 0.0 if high is None else max(high - middle, 0.0))
+def error_bar(
+    axes: Any, place: float, interval: Interval | Share, *, horizontal: bool = False, scale: float = 1.0, **style: Any
+) -> None:
+    """Draw an estimate with its interval, if it is computable; `style` is that of Matplotlib's `errorbar`."""
+    middle = middle_of(interval)
+    if middle is None:
+        return
+    below = 0.0 if interval.low is None else max(middle - interval.low, 0.0)
+    above = 0.0 if interval.high is None else max(interval.high - middle, 0.0)
+    lengths = [[scale * below], [scale * above]]
+    if horizontal:
+        axes.errorbar(scale * middle, place, xerr=lengths, **style)
+    else:
+        axes.errorbar(place, scale * middle, yerr=lengths, **style)

@@ -1,4 +1,4 @@
-"""The contenders' intervals side by side, the procedure at growing sample sizes, and the search for its parameters."""
+"""The plots of contenders, of the learning curve and of the search for parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from customer_risk.model.evaluation.results import METRICS
 from customer_risk.model.report.blocks import Picture
 from customer_risk.model.report.numbers import counted, spoken, written
-from customer_risk.model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, THIRD, bounds
+from customer_risk.model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, THIRD, error_bar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,14 +32,14 @@ def contenders(results: RunResults) -> Picture:
             axes.set_ylim(len(rows) - 0.5, -0.5)
             axes.grid(visible=False, axis="y")
 
-    told = "; ".join(
+    described = "; ".join(
         f"{each.title}: " + ", ".join(f"{METRICS[m]} {spoken(each.metrics[m])}" for m in _SHOWN if m in each.metrics)
         for each in rows
     )
     return Picture(
         "contenders",
         caption="All methods in the same folds: estimates and intervals.",
-        alt=f"Intervals of the methods. {told}.",
+        alt=f"Intervals of the methods. {described}.",
         size=(9.2, 0.5 * len(rows) + 1.1),
         draw=draw,
     )
@@ -68,7 +68,7 @@ def learning(points: Sequence[CurvePoint]) -> Picture:
         if axes.has_data():
             axes.legend(loc="lower right")
 
-    told = "; ".join(
+    described = "; ".join(
         f"{counted(round(point.customers))}: average precision {spoken(point.metrics['average_precision'])}"
         for point in points
         if "average_precision" in point.metrics
@@ -76,14 +76,14 @@ def learning(points: Sequence[CurvePoint]) -> Picture:
     return Picture(
         "learning-curve",
         caption="Learning curve: the same procedure trained on fewer customers.",
-        alt=f"Learning curve. {told}.",
+        alt=f"Learning curve. {described}.",
         size=(7.2, 3.8),
         draw=draw,
     )
 
 
 def search(trials: Sequence[Trial], objective: str) -> Picture:
-    """Draw each trial's value and the best one so far; pruned trials stand on the axis."""
+    """Draw each trial's value and the best value so far; pruned trials are marks on the axis."""
     done = [(trial.number, trial.value) for trial in trials if trial.value is not None]
     pruned = [trial.number for trial in trials if trial.value is None]
     best = np.maximum.accumulate([value for _, value in done]) if done else np.zeros(0)
@@ -119,8 +119,7 @@ def _whisker(axes: Any, place: int, each: Contender, metric: str, color: str) ->
     interval = each.metrics.get(metric)
     if interval is None or interval.estimate is None:
         return
-    below, above = bounds(interval.low, interval.high, interval.estimate)
-    axes.errorbar(interval.estimate, place, xerr=[[below], [above]], fmt="o", color=color, capsize=3, markersize=7)
+    error_bar(axes, place, interval, horizontal=True, fmt="o", color=color, capsize=3, markersize=7)
     axes.annotate(
         written(interval.estimate),
         (interval.estimate, place),

@@ -1,4 +1,4 @@
-"""What the model looks at: global importance, and every customer's contributions at once."""
+"""The plots of global importance and of customers' contributions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from customer_risk.model.report.blocks import Picture
 from customer_risk.model.report.numbers import counted, spoken, written
-from customer_risk.model.report.plots.canvas import ACTIVE, FOURTH, MUTED, SUSPENDED, bounds
+from customer_risk.model.report.plots.canvas import ACTIVE, FOURTH, MUTED, SUSPENDED, error_bar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,19 +33,14 @@ def importance(results: RunResults) -> Picture:
         left.set_yticks(at, names)
         left.set_ylim(len(rows) - 0.4, -0.6)
         for place, each in enumerate(rows):
-            fall = each.permutation
-            if fall.estimate is not None:
-                below, above = bounds(fall.low, fall.high, fall.estimate)
-                right.errorbar(
-                    fall.estimate, place, xerr=[[below], [above]], fmt="o", color=ACTIVE, capsize=2, markersize=5
-                )
+            error_bar(right, place, each.permutation, horizontal=True, fmt="o", color=ACTIVE, capsize=2, markersize=5)
         right.axvline(0, color=MUTED, linewidth=1, linestyle=":")
         right.set(xlabel="Fall of average precision")
         right.set_title("Values shuffled among customers")
         for axes in (left, right):
             axes.grid(visible=False, axis="y")
 
-    told = "; ".join(
+    described = "; ".join(
         f"{each.feature}: contribution {written(each.mean_abs_contribution, digits=3)}, "
         f"fall of average precision {spoken(each.permutation, digits=3)}"
         for each in rows[:5]
@@ -53,7 +48,7 @@ def importance(results: RunResults) -> Picture:
     return Picture(
         "importance",
         caption="Global importance, out of fold, by two measures; the right one has intervals.",
-        alt=f"Importance of features. {told}.",
+        alt=f"Importance of features. {described}.",
         size=(9.6, 0.27 * len(rows) + 1.2),
         draw=draw,
     )
@@ -94,11 +89,11 @@ def summary(sample: ShapSample) -> Picture:
             bar.ax.set_yticklabels(["low", "high"])
             bar.set_label("Feature's value (grey: missing)")
 
-    told = ", ".join(names[:5])
+    described = ", ".join(names[:5])
     return Picture(
         "shap-summary",
         caption="SHAP summary, out of fold: one mark for each customer and feature.",
-        alt=f"Contributions of each feature for {counted(len(contributions))}; the widest are those of {told}.",
+        alt=f"Contributions of each feature for {counted(len(contributions))}; the widest are those of {described}.",
         size=(9.2, 0.32 * len(order) + 1.2),
         draw=draw,
         pixels=True,
@@ -106,7 +101,7 @@ def summary(sample: ShapSample) -> Picture:
 
 
 def ranked(results: RunResults) -> list[Importance]:
-    """Order features by mean absolute contribution, the greatest first."""
+    """Return features by mean absolute contribution, the greatest first."""
     return sorted(results.importance, key=lambda each: (-each.mean_abs_contribution, each.feature))
 
 
@@ -115,14 +110,14 @@ def _scale() -> Any:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ranks in [0, 1], ties alike, so that one outlier doesn't take the whole scale."""
+    """Return ranks in [0, 1], so that one outlier doesn't take the whole colour scale; ties have the same rank."""
     unique, place = np.unique(values, return_inverse=True)
     scaled: NDArray[np.float64] = place / max(unique.size - 1, 1)
     return scaled
 
 
 def _spread(across: NDArray[np.float64], bins: int = 80, most: float = 0.38) -> NDArray[np.float64]:
-    """Move marks that would hide one another up and down in turn, at most `most` of a row."""
+    """Return vertical offsets, at most `most` of a row, for marks that would cover each other."""
     low, high = float(across.min()), float(across.max())
     cell = np.floor((across - low) / ((high - low) or 1.0) * (bins - 1)).astype(int)
     aside = np.zeros(across.size)

@@ -1,4 +1,4 @@
-"""Customers in groups: segments with their observed rates, and slices under one decision."""
+"""The plots of segments and of slices under one decision."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from customer_risk.model.report.blocks import Picture
 from customer_risk.model.report.numbers import count, counted, spoken, written
-from customer_risk.model.report.plots.canvas import ACTIVE, INK, LOW_TO_HIGH, MUTED, bounds
+from customer_risk.model.report.plots.canvas import ACTIVE, INK, LOW_TO_HIGH, MUTED, error_bar
 
 if TYPE_CHECKING:
     from customer_risk.model.evaluation.fairness import Fairness
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def segments(results: RunResults) -> Picture:
-    """Draw how many customers each segment holds and how many of them were suspended."""
+    """Draw the number of customers of each segment and the suspended share."""
     rows = results.segments.rows
 
     def draw(figure: Any) -> None:
@@ -32,10 +32,8 @@ def segments(results: RunResults) -> Picture:
                 fontsize=9,
             )
             if each.observed_rate.estimate is not None:
-                rate = 100 * each.observed_rate.estimate
-                below, above = bounds(each.observed_rate.low, each.observed_rate.high, each.observed_rate.estimate)
-                right.bar(place, rate, color=colors[place], width=0.6)
-                right.errorbar(place, rate, [[100 * below], [100 * above]], color=INK, capsize=4, fmt="none")
+                right.bar(place, 100 * each.observed_rate.estimate, color=colors[place], width=0.6)
+                error_bar(right, place, each.observed_rate, scale=100, color=INK, capsize=4, fmt="none")
         left.set_title("Customers")
         left.margins(y=0.12)
         right.set_title("Suspended, % of the segment")
@@ -44,7 +42,7 @@ def segments(results: RunResults) -> Picture:
         for axes in (left, right):
             axes.grid(visible=False, axis="x")
 
-    told = "; ".join(
+    described = "; ".join(
         f"{each.segment}: {counted(each.customers)}, "
         f"{spoken(each.observed_rate, 'percent', digits=0)} of them suspended"
         for each in rows
@@ -52,14 +50,14 @@ def segments(results: RunResults) -> Picture:
     return Picture(
         "segments",
         caption="Segments, out of fold: sizes, and observed shares of suspended customers with intervals.",
-        alt=f"Segments. {told}.",
+        alt=f"Segments. {described}.",
         size=(9.2, 3.3),
         draw=draw,
     )
 
 
 def slices(fairness: Fairness, name: str) -> Picture:
-    """Draw flagged share, true and false positive rate of every slice, with intervals."""
+    """Draw the flagged share and the true and false positive rates of every slice, with intervals."""
     rows = fairness.slices
     measures = (("Flagged", "flagged"), ("True positive rate", "caught"), ("False positive rate", "false_alarms"))
 
@@ -70,10 +68,7 @@ def slices(fairness: Fairness, name: str) -> Picture:
                 if share.value is None:
                     axes.text(0.02, place, "not computable", fontsize=8, color=MUTED, va="center")
                     continue
-                below, above = bounds(share.low, share.high, share.value)
-                axes.errorbar(
-                    share.value, place, xerr=[[below], [above]], fmt="o", color=ACTIVE, capsize=3, markersize=5
-                )
+                error_bar(axes, place, share, horizontal=True, fmt="o", color=ACTIVE, capsize=3, markersize=5)
             axes.set_title(title)
             axes.set_yticks(range(len(rows)), [f"{each.attribute}: {each.name}" for each in rows])
             axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -84,13 +79,13 @@ def slices(fairness: Fairness, name: str) -> Picture:
                 if rows[place].attribute != rows[place - 1].attribute:
                     axes.axhline(place - 0.5, color=MUTED, linewidth=0.8)
 
-    told = "; ".join(
+    described = "; ".join(
         f"{each.attribute} {each.name}: flagged {spoken(each.flagged, 'percent', digits=0)}" for each in rows
     )
     return Picture(
         name,
         caption=f'Slices under the decision "{fairness.decision}", with intervals.',
-        alt=f"Slices under the decision {fairness.decision}. {told}.",
+        alt=f"Slices under the decision {fairness.decision}. {described}.",
         size=(9.6, 0.3 * len(rows) + 1.0),
         draw=draw,
     )

@@ -1,4 +1,4 @@
-"""Vertical lines with titles above the axes, on as many levels as they need so that no title hides another."""
+"""Draws vertical lines with titles above the axes, on several levels so that titles don't overlap."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 _SIZE: Final = 8.5  # points
 _WIDTH: Final = 0.64 * _SIZE / 72  # inches: upper bound for the mean width of a character
-_ROOM: Final = 0.08  # inches between titles
-_MARGINS: Final = 1.4  # inches of the figure's width that are outside of the axes
+_SPACE: Final = 0.08  # inches between titles
+_MARGINS: Final = 1.4  # inches of the figure's width outside of the axes
 
 
 def mark_lines(axes: Sequence[Any], marks: Sequence[tuple[float, str]], *, width: float = 0.0) -> None:
@@ -34,7 +34,7 @@ def mark_lines(axes: Sequence[Any], marks: Sequence[tuple[float, str]], *, width
         at = (place - low) / ((high - low) or 1.0) * inches
         size = _WIDTH * len(title)
         left = at + size > inches
-        span = (at - size - _ROOM, at + _ROOM) if left else (at - _ROOM, at + size + _ROOM)
+        span = (at - size - _SPACE, at + _SPACE) if left else (at - _SPACE, at + size + _SPACE)
         level = next(
             (n for n, taken in enumerate(ends) if all(span[1] <= a or b <= span[0] for a, b in taken)), len(ends)
         )

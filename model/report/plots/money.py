@@ -1,4 +1,4 @@
-"""What cut-offs cost: expected cost over the cut-off, net benefit, and what changes when the costs do."""
+"""The plots of expected cost, of net benefit and of savings with other costs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MARKS = {"max_f1": "s", "recall": "^", "least_cost": "o"}
 
 
 def cost(curve: Curve, decisions: Decisions, *, badge: str = "") -> Picture:
-    """Draw the expected cost of one cut-off, and the cut-offs that strategies choose."""
+    """Draw the expected cost for each cut-off, and the cut-offs of the strategies."""
     chosen = [each for each in decisions.strategies if each.key in _MARKS and each.threshold is not None]
 
     def draw(figure: Any) -> None:
@@ -53,13 +53,13 @@ def cost(curve: Curve, decisions: Decisions, *, badge: str = "") -> Picture:
         mark_lines([axes], [(cut, f"{name} from {written(cut)}") for cut, name in cuts], width=5.0)
 
     least = int(np.argmin(curve.loss))
-    told = "; ".join(f"{each.title}: {written(each.threshold)}" for each in chosen)
+    described = "; ".join(f"{each.title}: {written(each.threshold)}" for each in chosen)
     return Picture(
         "expected-cost",
-        caption="Expected cost per customer over one cut-off, out of fold, with the strategies' cut-offs.",
+        caption="Expected cost per customer for each cut-off, out of fold, with the strategies' cut-offs.",
         alt=(
-            f"Expected cost over the cut-off: least, {written(float(curve.loss[least]), 'euro')}, at "
-            f"{written(float(curve.cuts[least]))}; flagging nobody costs {written(curve.nobody, 'euro')}. {told}."
+            f"Expected cost for each cut-off: least, {written(float(curve.loss[least]), 'euro')}, at "
+            f"{written(float(curve.cuts[least]))}; flagging nobody costs {written(curve.nobody, 'euro')}. {described}."
         ),
         size=(9.2, 4.0),
         draw=draw,
@@ -68,7 +68,7 @@ def cost(curve: Curve, decisions: Decisions, *, badge: str = "") -> Picture:
 
 
 def net_benefit(decisions: Decisions) -> Picture:
-    """Draw the decision curve: the model against flagging everybody and nobody."""
+    """Draw the decision curve of the model, of flagging everybody and of flagging nobody."""
     points = decisions.decision_curve
 
     def draw(figure: Any) -> None:
@@ -94,7 +94,7 @@ def net_benefit(decisions: Decisions) -> Picture:
 
 
 def cost_map(decisions: Decisions, *, badge: str = "") -> Picture:
-    """Draw what each strategy saves under the configured costs, and as each cost grows or shrinks."""
+    """Draw each strategy's saving with the configured costs, and with each cost changed."""
     shown = [each for each in decisions.strategies if each.threshold is not None]
     rows: list[tuple[str, Mapping[str, float | None]]] = [
         ("As configured", {each.key: each.saved_per_customer.estimate for each in shown}),
@@ -135,7 +135,7 @@ def cost_map(decisions: Decisions, *, badge: str = "") -> Picture:
         if not np.isnan(value)
     ]
     least = min(known, key=lambda found: found[0], default=None)
-    told = (
+    described = (
         f"The least is {written(least[0], 'euro')} per customer: {least[1]}, {least[2]}."
         if least
         else "No saving is computable."
@@ -143,7 +143,7 @@ def cost_map(decisions: Decisions, *, badge: str = "") -> Picture:
     return Picture(
         "cost-sensitivity",
         caption="Savings of each strategy over flagging no customer: as configured, and with one cost changed.",
-        alt=f"Savings by cost and strategy. {told}",
+        alt=f"Savings by cost and strategy. {described}",
         size=(9.6, 0.36 * len(rows) + 1.4),
         draw=draw,
         badge=badge,

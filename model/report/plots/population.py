@@ -1,4 +1,4 @@
-"""Who the customers are: features by label, and joining periods."""
+"""The plots of features by label and of joining periods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from customer_risk.model.report.blocks import Picture
 from customer_risk.model.report.numbers import MINUS, quantity, written
-from customer_risk.model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, bounds
+from customer_risk.model.report.plots.canvas import ACTIVE, MUTED, SUSPENDED, error_bar
 from customer_risk.model.report.plots.marked_lines import mark_lines
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ MOST = 12
 
 
 def distributions(results: RunResults) -> Picture:
-    """Draw the histograms, by label, of the features that matter most to the model."""
+    """Draw the histograms, by label, of the most important features."""
     weight = {each.feature: each.mean_abs_contribution for each in results.importance}
     ranked = sorted(
         results.distributions, key=lambda each: (-weight.get(each.feature, 0.0), -(each.auc or 0.0), each.feature)
@@ -39,7 +39,7 @@ def distributions(results: RunResults) -> Picture:
         handles, labels = grid[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=2, fontsize=10)
 
-    told = "; ".join(
+    described = "; ".join(
         f"{each.feature}: median {quantity(each.median_suspended)} among the suspended, "
         f"{quantity(each.median_active)} among the others"
         for each in chosen[:4]
@@ -47,10 +47,10 @@ def distributions(results: RunResults) -> Picture:
     return Picture(
         "distributions",
         caption=(
-            f"The {len(chosen)} features that matter most to the model, as shares of each label's customers; n/a "
-            "counts missing values."
+            f"The {len(chosen)} most important features, as shares of each label's customers; n/a is the share of "
+            "missing values."
         ),
-        alt=f"Histograms by label. {told}.",
+        alt=f"Histograms by label. {described}.",
         size=(10.2, 2.35 * down + 0.4),
         draw=draw,
     )
@@ -59,27 +59,23 @@ def distributions(results: RunResults) -> Picture:
 def cohorts(
     rows: Sequence[CohortRow], *, name: str, caption: str, period: str, parts: Sequence[tuple[str, str]] = ()
 ) -> Picture:
-    """Draw customers and suspended ones by joining period over the suspended share with its interval.
+    """Draw customers by joining period, and below them the suspended share with its interval.
 
-    parts  (first period, title) pairs: where a part of the time-ordered split begins.
+    parts  (first period, title) of each part of the time-ordered split.
     """
     periods = [each.period for each in rows]
     at = np.arange(len(rows))
 
     def draw(figure: Any) -> None:
-        figure.get_layout_engine().set(h_pad=0.1)  # tick labels of the two would touch
+        figure.get_layout_engine().set(h_pad=0.1)  # otherwise the tick labels of both axes touch
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         risky = np.array([each.suspended for each in rows])
         upper.bar(at, [each.customers for each in rows] - risky, bottom=risky, color=ACTIVE, label="Within appetite")
         upper.bar(at, risky, color=SUSPENDED, label="Suspended")
         upper.set_ylabel("Customers")
         figure.legend(*upper.get_legend_handles_labels(), loc="outside upper right", ncols=2)
-        for place, each in zip(at, rows, strict=True):
-            if each.rate.estimate is not None:
-                below, above = bounds(each.rate.low, each.rate.high, each.rate.estimate)
-                lower.errorbar(
-                    place, 100 * each.rate.estimate, [[100 * below], [100 * above]], fmt="o", color=SUSPENDED, capsize=2
-                )
+        for place, each in enumerate(rows):
+            error_bar(lower, place, each.rate, scale=100, fmt="o", color=SUSPENDED, capsize=2)
         lower.set(ylabel="Suspended, %", ylim=(0, None), xlabel=period)
         many = len(periods) > 8
         lower.set_xticks(at, periods, rotation=45 if many else 0, ha="right" if many else "center")
@@ -90,12 +86,12 @@ def cohorts(
         }
         mark_lines([upper, lower], list(edges.items()))
 
-    told = "; ".join(f"{each.period}: {each.suspended} of {each.customers} suspended" for each in rows)
-    return Picture(name, caption=caption, alt=f"Customers by joining period. {told}.", size=(9.2, 4.4), draw=draw)
+    described = "; ".join(f"{each.period}: {each.suspended} of {each.customers} suspended" for each in rows)
+    return Picture(name, caption=caption, alt=f"Customers by joining period. {described}.", size=(9.2, 4.4), draw=draw)
 
 
 def _histogram(axes: Any, each: Distribution) -> None:
-    """Bars on equal steps, whatever the scale of the edges; a bar apart counts the missing ones."""
+    """Draw bars of equal width for any scale of the edges, and a separate bar for missing values."""
     steps = np.arange(len(each.active))
     everyone = (sum(each.active) + each.missing_active, sum(each.suspended) + each.missing_suspended)
     sides = (
@@ -123,7 +119,7 @@ def _histogram(axes: Any, each: Distribution) -> None:
 
 
 def _short(value: float) -> str:
-    """Write a bin's edge in little room; an edge beside 0 is 0 in floating point's disguise."""
+    """Return a bin's edge as a short text; an edge near 0 is a rounding error of 0."""
     for size, letter in ((1e6, "m"), (1e3, "k")):
         if abs(value) >= 10 * size or (abs(value) >= size and float(value / size).is_integer()):
             return f"{value / size:.3g}{letter}".replace("-", MINUS)

@@ -1,4 +1,4 @@
-"""How well the model ranks: ROC, and precision against recall with the chosen points."""
+"""The plots of the ROC curve and of precision against recall."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MARKS = {"segments": "D", "max_f1": "s", "recall": "^", "least_cost": "o"}
 
 
 def roc(results: RunResults) -> Picture:
-    """Draw the ROC curve with its band, and the baselines' curves."""
+    """Draw the ROC curve with its interval, and the curves of the baselines."""
     metrics = results.contenders[0].metrics
     area = metrics.get("roc_auc_pooled", metrics.get("roc_auc"))
 
@@ -43,7 +43,7 @@ def roc(results: RunResults) -> Picture:
 
 
 def precision_recall(results: RunResults) -> Picture:
-    """Draw precision against recall with its band and each strategy's point."""
+    """Draw precision against recall with its interval, and the point of each strategy."""
     points = [each for each in results.decisions.strategies if _drawable(each)]
     base = sum(results.labels) / len(results.labels)
 
@@ -68,14 +68,14 @@ def precision_recall(results: RunResults) -> Picture:
         )
         _square(axes)
 
-    told = "; ".join(
+    described = "; ".join(
         f"{each.title}: precision {written(each.precision.estimate)}, recall {written(each.recall.estimate)}"
         for each in points
     )
     return Picture(
         "precision-recall",
         caption="Precision against recall, out of fold, all folds together, with the strategies' points.",
-        alt=f"Precision against recall; guessing has a precision of {written(base)}. {told}.",
+        alt=f"Precision against recall; guessing has a precision of {written(base)}. {described}.",
         size=(8.4, 5.0),
         draw=draw,
     )

@@ -1,4 +1,4 @@
-"""Draws how one score is computed: the start value, each contribution, and the sum."""
+"""The plot of one score: the start value, each contribution, and the sum."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from customer_risk.model.report.plots.marked_lines import mark_lines
 if TYPE_CHECKING:
     from customer_risk.model.evaluation.results import Example
 
-_FAR = 8.0  # log-odds: a cut-off beyond it is left out, since the contributions would become too small to read
+_FAR = 8.0  # log-odds; a more distant cut-off would make the contributions too small to read
 
 
 def waterfall(example: Example, medium: float, high: float) -> Picture:
@@ -55,12 +55,12 @@ def waterfall(example: Example, medium: float, high: float) -> Picture:
         axes.grid(visible=False, axis="y")
         mark_lines([axes], cuts, width=6.0)
 
-    told = "; ".join(f"{name} {signed(value)}" for name, value in steps)
+    described = "; ".join(f"{name} {signed(value)}" for name, value in steps)
     return Picture(
         "waterfall",
         caption="How the made-up customer's score is computed. Dashed lines are the cut-offs.",
-        alt=f"Start value in log-odds: {signed(example.base)}. Then {told}. The sum is {signed(float(ends[-1]))}, a "
-        f"probability of {written(example.probability, digits=3)}.",
+        alt=f"Start value in log-odds: {signed(example.base)}. Then {described}. The sum is {signed(float(ends[-1]))}, "
+        f"a probability of {written(example.probability, digits=3)}.",
         size=(8.6, max(0.36 * len(names) + 1.3, 2.8)),
         draw=draw,
     )

@@ -1,1 +1,1 @@
-"""The report's sections, one a module: each takes the run's results and gives a Section."""
+"""The sections of the report. Each module has a function `section` that makes it from the results."""

@@ -1,4 +1,4 @@
-"""Why XGBoost was chosen, according to the numbers."""
+"""The section on the choice of XGBoost."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from customer_risk.model.report.blocks import (
     Bullets,
     Cell,
     Column,
-    Fold,
     Heading,
     Note,
     Paragraph,
     Section,
     Table,
-    cells,
     figures,
+    fold,
+    rows_of,
     words,
 )
 from customer_risk.model.report.numbers import counted, covers_zero, inside, listed, times, verdict, written
@@ -57,9 +57,9 @@ def section(results: RunResults) -> Section:
         (
             Note("What the numbers say", _numbers(results), "plain" if standing(results).leads else "warning"),
             Paragraph(
-                f"Each method was judged in the same {counted(results.folds, 'fold')}, on customers whom it had not "
-                f"seen. The cross-validation ran {times(results.repeats)}. Tuning, selection and calibration happened "
-                "inside the training folds."
+                f"Each method was evaluated in the same {counted(results.folds, 'fold')}, on customers who were not "
+                f"in its training data. The cross-validation ran {times(results.repeats)}. Tuning, selection and "
+                "calibration happened inside the training folds."
             ),
             comparison.contenders(results),
             compared("All methods in the same folds", results.contenders, note=interval_note(results)),
@@ -69,7 +69,7 @@ def section(results: RunResults) -> Section:
             Bullets(FOR_XGBOOST),
             Heading("Advantages of logistic regression"),
             Bullets((*FOR_LOGISTIC, *_ahead(results))),
-            Heading("Class weights, not invented customers"),
+            Heading("Class weights instead of invented customers"),
             Paragraph(
                 "Few customers are suspended. Weights give each of them more influence. Oversampling repeats them or "
                 "invents new ones, which can distort probabilities and adds customers who never existed. Both were "
@@ -105,8 +105,8 @@ def _differences(results: RunResults) -> tuple[Block, ...]:
         Table(
             f"{shipped} minus each other method, on the same resampled customers",
             (Column("Metric", numeric=False), *(Column(names.get(key, key)) for key in baselines)),
-            tuple(
-                (Cell(METRICS[metric]), *(difference_cell(found.get((metric, key))) for key in baselines))
+            rows_of(
+                (METRICS[metric], *(difference_cell(found.get((metric, key))) for key in baselines))
                 for metric in metrics
             ),
             DIFFERENCES,
@@ -220,22 +220,20 @@ def _search(results: RunResults) -> tuple[Block, ...]:
     chosen = Table(
         "Parameters",
         (*words("Parameter"), *figures("Chosen by the search", "Shipped")),
-        tuple(
-            cells(
-                name, *(_parameter(side[name]) if name in side else "-" for side in (tuning.chosen, results.parameters))
-            )
+        rows_of(
+            (name, *(_parameter(side[name]) if name in side else "-" for side in (tuning.chosen, results.parameters)))
             for name in sorted(names)
         ),
         f"Objective: {tuning.objective}. Budget: {tuning.budget}.",
     )
     if not tuning.trials:
-        return chosen, absent("Trials", "the search made none.")
+        return chosen, absent("Trials", "the search made no trials.")
     tried = sorted({name for trial in tuning.trials for name in trial.params})
     trials = Table(
         "Trials",
         (Column("Trial"), Column("State", numeric=False), Column("Value"), *(Column(name) for name in tried)),
-        tuple(
-            cells(
+        rows_of(
+            (
                 str(trial.number),
                 Cell(trial.state, "averaged into the model" if trial.averaged else ""),
                 "stopped early" if trial.value is None else written(trial.value, digits=3),
@@ -244,7 +242,7 @@ def _search(results: RunResults) -> tuple[Block, ...]:
             for trial in tuning.trials
         ),
     )
-    return chosen, comparison.search(tuning.trials, tuning.objective), Fold("Every trial", (trials,))
+    return chosen, comparison.search(tuning.trials, tuning.objective), fold("Every trial", trials)
 
 
 def _parameter(value: float | str) -> str:

@@ -1,10 +1,10 @@
-"""The data that the model was trained on, with a count of every irregularity of the tables."""
+"""The section on the training data, with a count of every irregularity of the tables."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from customer_risk.model.report.blocks import Block, Cell, Column, Fold, Heading, Paragraph, Section, Table, cells
+from customer_risk.model.report.blocks import Block, Cell, Column, Heading, Paragraph, Section, Table, fold, rows_of
 from customer_risk.model.report.numbers import count, counted, quantity, were, written
 from customer_risk.model.report.plots import population
 from customer_risk.model.report.tables import absent, cohort_table
@@ -17,7 +17,7 @@ DIRECTIONS = {1: "raises", -1: "lowers", 0: "free"}
 
 
 def section(results: RunResults) -> Section:
-    """Count customers, transactions and traps; show features and joining months by label."""
+    """Show counts of customers, transactions and irregularities, and features and joining months by label."""
     data = results.data
     rate = data.suspended / data.customers if data.customers else None
     return Section(
@@ -59,9 +59,9 @@ def _counts(results: RunResults) -> Table:
         ("Last event", data.last_event or "not computable", "" if data.last_event else "no dated event"),
     )
     return Table(
-        "What the model learnt from",
+        "Training data",
         (Column("What", numeric=False), Column("Count")),
-        tuple((Cell(what, below), Cell(counted)) for what, counted, below in rows),
+        rows_of((Cell(what, below), counted) for what, counted, below in rows),
     )
 
 
@@ -71,8 +71,8 @@ def _traps(results: RunResults) -> Block:
     return Table(
         "Irregularities, and what was done",
         (Column("What, and what was done", numeric=False, wide=True), Column("Count")),
-        tuple((Cell(trap.sentence, trap.key), Cell(count(trap.count))) for trap in results.data.traps),
-        "A count of 0 means that the irregularity was looked for and not found.",
+        rows_of((Cell(trap.sentence, trap.key), count(trap.count)) for trap in results.data.traps),
+        "The run checked for irregularities with a count of 0, and did not find them.",
     )
 
 
@@ -82,9 +82,9 @@ def _months(results: RunResults) -> tuple[Block, ...]:
         return (absent("Joining months", "no customer has a dated first transaction."),)
     return (
         Paragraph(
-            "Customers who joined late look safe because their accounts are young: those who will be suspended haven't "
-            "been suspended yet. Therefore features never use calendar time, and the section on performance also "
-            "measures within each month."
+            "Customers who joined late look safe because their accounts are young: risky customers among them haven't "
+            "been suspended yet. Therefore features never use calendar time, and the section on performance also has "
+            "metrics within each month."
         ),
         population.cohorts(
             months,
@@ -92,12 +92,10 @@ def _months(results: RunResults) -> tuple[Block, ...]:
             caption="Customers by month of their first transaction, and the suspended share with its interval.",
             period="Month of the first transaction",
         ),
-        Fold(
+        fold(
             "The same as a table, and by week",
-            (
-                cohort_table("Customers by joining month", "Month", months),
-                cohort_table("Customers by joining week", "Week", results.data.weeks),
-            ),
+            cohort_table("Customers by joining month", "Month", months),
+            cohort_table("Customers by joining week", "Week", results.data.weeks),
         ),
     )
 
@@ -105,41 +103,39 @@ def _months(results: RunResults) -> tuple[Block, ...]:
 def _distributions(results: RunResults) -> tuple[Block, ...]:
     found = results.distributions
     if not found:
-        return (absent("Features by label", "the run holds no distributions."),)
+        return (absent("Features by label", "the run has no distributions."),)
     ordered = sorted(found, key=lambda each: (-(each.auc or 0.0), each.feature))
     return (
         population.distributions(results),
-        Fold(
+        fold(
             f"{_all(len(found))} with definitions",
-            (
-                Table(
-                    "Features by label, the one that separates best first",
-                    (
-                        Column("Feature", numeric=False, wide=True),
-                        Column("Unit", numeric=False),
-                        Column("A greater value", numeric=False),
-                        Column("Median, suspended"),
-                        Column("Median, others"),
-                        Column("Missing, suspended"),
-                        Column("Missing, others"),
-                        Column("AUC alone"),
-                    ),
-                    tuple(
-                        cells(
-                            Cell(each.feature, each.formula),
-                            each.unit,
-                            DIRECTIONS[each.direction],
-                            quantity(each.median_suspended),
-                            quantity(each.median_active),
-                            count(each.missing_suspended),
-                            count(each.missing_active),
-                            written(each.auc),
-                        )
-                        for each in ordered
-                    ),
-                    "A greater value: how it may change the risk in the model (raises, lowers, or free: both). "
-                    "AUC alone: how well this feature alone separates the labels; 0.50 is no better than guessing.",
+            Table(
+                "Features by label, ordered by how well they separate the labels",
+                (
+                    Column("Feature", numeric=False, wide=True),
+                    Column("Unit", numeric=False),
+                    Column("A greater value", numeric=False),
+                    Column("Median, suspended"),
+                    Column("Median, others"),
+                    Column("Missing, suspended"),
+                    Column("Missing, others"),
+                    Column("AUC alone"),
                 ),
+                rows_of(
+                    (
+                        Cell(each.feature, each.formula),
+                        each.unit,
+                        DIRECTIONS[each.direction],
+                        quantity(each.median_suspended),
+                        quantity(each.median_active),
+                        count(each.missing_suspended),
+                        count(each.missing_active),
+                        written(each.auc),
+                    )
+                    for each in ordered
+                ),
+                "A greater value: the direction in which it may change the risk in the model (free: both). AUC "
+                "alone: how well this feature alone separates the labels; 0.50 is guessing.",
             ),
         ),
     )

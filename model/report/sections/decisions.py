@@ -1,4 +1,4 @@
-"""Which cut-offs, what they cost and save, and which High customers are proposed."""
+"""The section on cut-offs, costs and benefit."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from customer_risk.model.report.blocks import (
     Section,
     Table,
     figures,
+    rows_of,
     words,
 )
 from customer_risk.model.report.loss import expected_loss
@@ -32,9 +33,10 @@ from customer_risk.model.report.plots import money
 from customer_risk.model.report.tables import absent, costs_badge
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from customer_risk.model.evaluation.results import Interval, RunResults, SegmentRow, Strategy
 
-ONE_CUT = ("max_f1", "recall", "least_cost")
 COSTS = {
     "missed_risky": ("A risky customer who stays", "euro"),
     "wrongly_flagged": ("A good customer who is off-boarded", "euro"),
@@ -91,7 +93,7 @@ def _costs(results: RunResults) -> Table:
     return Table(
         "The configured costs and limits, per customer",
         (*words("What"), *figures("Value")),
-        tuple(rows),
+        rows_of(rows),
         f"Confirmed by {results.decisions.costs_confirmed_by}." if results.decisions.costs_confirmed_by else "",
         badge=costs_badge(results),
     )
@@ -100,15 +102,15 @@ def _costs(results: RunResults) -> Table:
 def _strategies(results: RunResults) -> tuple[Block, ...]:
     found = results.decisions.strategies
     if not found:
-        return (absent("Strategies", "the run judged none."),)
+        return (absent("Strategies", "the run compared no strategies."),)
     behaviour = Table(
-        "Strategies, out of fold: who is flagged. Each cut-off was chosen inside the training folds",
+        "Strategies, out of fold: flagged customers. Each cut-off was chosen inside the training folds",
         (
             *words("Strategy"),
             *figures("Cut-off", "Flagged", "Precision", "Recall", "F1"),
             *figures("Found", "Wrongly flagged", "Missed", "Rightly not flagged"),
         ),
-        tuple(
+        rows_of(
             (
                 _name(each),
                 Cell(
@@ -119,10 +121,10 @@ def _strategies(results: RunResults) -> tuple[Block, ...]:
                 cell(each.precision, "percent", digits=0, why=_nobody(each)),
                 cell(each.recall, "percent", digits=0),
                 cell(each.f1, why=_nobody(each)),
-                Cell(count(each.confusion.true_positive)),
-                Cell(count(each.confusion.false_positive)),
-                Cell(count(each.confusion.false_negative)),
-                Cell(count(each.confusion.true_negative)),
+                count(each.confusion.true_positive),
+                count(each.confusion.false_positive),
+                count(each.confusion.false_negative),
+                count(each.confusion.true_negative),
             )
             for each in found
         ),
@@ -131,31 +133,29 @@ def _strategies(results: RunResults) -> tuple[Block, ...]:
         "customers in the tables. Precision, flagged share and money hold at the portfolio's rate.",
     )
     worth = Table(
-        "The same strategies: what they cost and return",
+        "The same strategies: costs and return",
         (
             *words("Strategy"),
-            *figures(
-                "Reviews a week", "Net benefit", "Loss per customer", "Saved per customer", "Return on what is spent"
-            ),
+            *figures("Reviews a week", "Net benefit", "Loss per customer", "Saved per customer", "Return on spending"),
         ),
-        tuple(
+        rows_of(
             (
                 _name(each),
                 Cell(count(each.reviews_per_week), _capacity(results, each)),
                 cell(each.net_benefit, digits=3),
                 cell(each.loss_per_customer, "euro"),
                 _saving(each.saved_per_customer),
-                cell(each.roi, "ratio", why="nothing is spent"),
+                cell(each.roi, "ratio", why="no money is spent"),
             )
             for each in found
         ),
-        "Saved: compared with flagging no customer; in bold if the interval excludes 0. Return on what is spent (ROI): "
+        "Saved: compared with flagging no customer; in bold if the interval excludes 0. Return on spending (ROI): "
         "the avoided loss minus the cost of reviews and wrong decisions, divided by that cost. Net benefit: found "
         "customers minus wrongly flagged ones, weighted by the odds of the loss matrix, per customer (Vickers & Elkin "
         "2006).",
         badge=costs_badge(results),
     )
-    return behaviour, worth, Note("Reading", _reading(results))
+    return behaviour, worth, Note("Result", _reading(results))
 
 
 def _saving(saved: Interval) -> Cell:
@@ -172,7 +172,7 @@ def _name(strategy: Strategy) -> Cell:
 
 
 def _nobody(strategy: Strategy) -> str:
-    return "nobody is flagged" if strategy.threshold is None else ""
+    return "no customer is flagged" if strategy.threshold is None else ""
 
 
 def _capacity(results: RunResults, strategy: Strategy) -> str:
@@ -185,13 +185,15 @@ def _reading(results: RunResults) -> str:
     if not able:
         return "No strategy's saving is computable from these tables."
     best = max(able, key=lambda each: each.saved_per_customer.estimate or 0.0)
-    ours = next((each for each in able if each.shipped), None)
+    shipped = next((each for each in able if each.shipped), None)
     text = f"The strategy that saves most is {best.title}: {spoken(best.saved_per_customer, 'euro')} per customer."
-    if ours is None:
+    if shipped is None:
         return text
-    if ours is not best:
-        text += f" The shipped cut-offs save {spoken(ours.saved_per_customer, 'euro')}."
-    rivals = [each.title for each in able if each is not ours and each.threshold is not None and _overlap(ours, each)]
+    if shipped is not best:
+        text += f" The shipped cut-offs save {spoken(shipped.saved_per_customer, 'euro')}."
+    rivals = [
+        each.title for each in able if each is not shipped and each.threshold is not None and _overlap(shipped, each)
+    ]
     if rivals:
         text += (
             f" The interval of the shipped cut-offs overlaps with {'that' if len(rivals) == 1 else 'those'} of "
@@ -213,12 +215,12 @@ def _overlap(one: Strategy, other: Strategy) -> bool:
 def _curve(results: RunResults) -> tuple[Block, ...]:
     needed = {"missed_risky", "wrongly_flagged", "review"} - results.decisions.costs.keys()
     if needed:
-        return (absent("Expected cost", f"the configuration names no cost for {listed(sorted(needed))}."),)
+        return (absent("Expected cost", f"the configuration has no cost for {listed(sorted(needed))}."),)
     return (
         Paragraph(
             "This curve assumes one cut-off: each customer at or above it is flagged, reviewed and off-boarded. The "
-            "shipped segments aren't on the curve, since Medium is reviewed and not off-boarded. The table above "
-            "shows their cost."
+            "shipped segments aren't on the curve, because Medium is reviewed and not off-boarded. The table above "
+            "has their cost."
         ),
         money.cost(expected_loss(results), results.decisions, badge=costs_badge(results)),
     )
@@ -229,8 +231,8 @@ def _net_benefit(results: RunResults) -> tuple[Block, ...]:
         return (absent("Decision curve", "the run computed no net benefit over thresholds."),)
     return (
         Paragraph(
-            "The threshold probability sets how many wrongly flagged customers weigh as much as one risky customer who "
-            "is found. The model is useful where its line is above both others."
+            "The threshold probability sets how many wrongly flagged customers cost as much as one found risky "
+            "customer saves. The model is useful where its line is above both others."
         ),
         money.net_benefit(results.decisions),
     )
@@ -247,11 +249,11 @@ def _sensitivity(results: RunResults) -> tuple[Block, ...]:
         Cell(written(results.decisions.high), strong=True),
         *(_saved(each.saved_per_customer.estimate, each.roi.estimate, strong=True) for each in shown),
     )
-    changed = (
+    changed: Iterator[tuple[str | Cell, ...]] = (
         (
             Cell(money.COSTS.get(row.cost, row.cost), f"x {row.factor:g} = {written(row.value, 'euro', digits=0)}"),
-            Cell(written(row.medium_cut)),
-            Cell(written(row.high_cut)),
+            written(row.medium_cut),
+            written(row.high_cut),
             *(_saved(row.saved.get(each.key), row.roi.get(each.key)) for each in shown),
         )
         for row in rows
@@ -259,10 +261,10 @@ def _sensitivity(results: RunResults) -> tuple[Block, ...]:
     return (
         money.cost_map(results.decisions, badge=costs_badge(results)),
         Table(
-            "One cost changed at a time: the cut-offs that follow, and what each strategy saves and returns",
+            "One cost changed at a time: the resulting cut-offs, and each strategy's saving and return",
             (*words("Cost"), *figures("Medium from", "High from", *(each.title for each in shown))),
-            (configured, *changed),
-            "The second line of a cell is the return on what is spent (ROI).",
+            rows_of((configured, *changed)),
+            "The second line of a cell is the return on spending (ROI).",
             badge=costs_badge(results),
         ),
     )
@@ -294,7 +296,7 @@ def _criteria(results: RunResults) -> tuple[Block, ...]:
                 "patterns. Under the rule, the other High customers are reviewed instead. So fewer customers are "
                 "proposed and fewer are wrongly off-boarded than the figures say, and the costs of High lie between "
                 "those of a review and those of an off-boarding. The number of reviews stays the same: an analyst "
-                "looks at each High customer in both cases."
+                "reviews each High customer in both cases."
             ),
         ),
         *_proposed(results, high),
@@ -323,13 +325,13 @@ def _criteria(results: RunResults) -> tuple[Block, ...]:
         ),
     ]
     if not results.criteria:
-        return Bullets(tuple(said)), absent("Patterns", "the run states no declared patterns.")
+        return Bullets(tuple(said)), absent("Patterns", "the run has no declared patterns.")
     return (
         Bullets(tuple(said)),
         Table(
             "Declared patterns",
             words("Pattern", "Why it supports a high score", "Thresholds"),
-            tuple((Cell(each.name, each.code), Cell(each.why), Cell(each.thresholds)) for each in results.criteria),
+            rows_of((Cell(each.name, each.code), each.why, each.thresholds) for each in results.criteria),
         ),
     )
 

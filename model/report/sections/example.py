@@ -1,10 +1,10 @@
-"""One made-up customer, followed from the profile to the action."""
+"""The section on one made-up customer, from the profile to the action."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from customer_risk.model.report.blocks import Cell, Note, Section, Steps, Table, figures, words
+from customer_risk.model.report.blocks import Cell, Note, Section, Steps, Table, figures, rows_of, words
 from customer_risk.model.report.numbers import counted, signed, written
 from customer_risk.model.report.plots import waterfall
 from customer_risk.model.report.sections.segments import SEGMENT_ACTIONS
@@ -111,11 +111,11 @@ def _segment(found: Example, medium: float, high: float) -> str:
 
 def _patterns(found: Example) -> str:
     if found.patterns is None:
-        return "The bundle has no action rule, so no patterns are looked for."
+        return "The bundle has no action rule, so it has no patterns."
     if not found.patterns:
         return "No declared pattern was found in the transactions."
-    told = " ".join(f"{each.code}: {each.text}" for each in found.patterns)
-    return f"{counted(len(found.patterns), 'declared pattern')} found. {told}"
+    described = " ".join(f"{each.code}: {each.text}" for each in found.patterns)
+    return f"{counted(len(found.patterns), 'declared pattern')} found. {described}"
 
 
 def _action(results: RunResults, found: Example) -> str:
@@ -136,12 +136,14 @@ def _sum(found: Example) -> Table:
     return Table(
         "From the start value to the probability, in log-odds",
         (*words("What"), *figures("Adds", "So far")),
-        (
-            *(
-                (Cell(title), Cell(signed(value)), Cell(signed(sum(each for _, each in rows[: at + 1]))))
-                for at, (title, value) in enumerate(rows)
-            ),
-            (Cell("Probability", strong=True), Cell(""), Cell(written(found.probability, digits=3), "", strong=True)),
+        rows_of(
+            (
+                *(
+                    (title, signed(value), signed(sum(each for _, each in rows[: at + 1])))
+                    for at, (title, value) in enumerate(rows)
+                ),
+                (Cell("Probability", strong=True), "", Cell(written(found.probability, digits=3), "", strong=True)),
+            )
         ),
         f"Log-odds of {signed(total)} are a probability of {written(found.probability, digits=3)}.",
     )

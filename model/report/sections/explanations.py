@@ -1,4 +1,4 @@
-"""Which features the model uses, and how its reasons are worded."""
+"""The section on features and reason codes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from customer_risk.model.report.blocks import (
     Bullets,
     Cell,
     Column,
-    Fold,
     Heading,
     Paragraph,
     Section,
     Table,
     figures,
+    fold,
+    rows_of,
     words,
 )
 from customer_risk.model.report.numbers import counted, covers_zero, listed, written
@@ -55,7 +56,7 @@ def section(results: RunResults) -> Section:
 
 def _importance(results: RunResults) -> tuple[Block, ...]:
     if not results.importance:
-        return (absent("Importance", "the run measured none."),)
+        return (absent("Importance", "the run measured no importance."),)
     rows = explanation.ranked(results)
     certain = [
         each.feature for each in rows if not covers_zero(each.permutation) and (each.permutation.estimate or 0) > 0
@@ -80,29 +81,27 @@ def _importance(results: RunResults) -> tuple[Block, ...]:
             "the dots:"
         ),
         Bullets(first),
-        Fold(
+        fold(
             f"All features of the model ({len(rows)})",
-            (
-                Table(
-                    "Importance, out of fold",
-                    (
-                        *words("Feature", "Unit", "Constrained direction"),
-                        *figures("Mean absolute contribution", "Fall of average precision", "Kept by selection"),
-                    ),
-                    tuple(
-                        (
-                            Cell(each.feature, formulas.get(each.feature, "")),
-                            Cell(each.unit),
-                            Cell(DIRECTIONS[each.direction]),
-                            Cell(written(each.mean_abs_contribution, digits=3)),
-                            difference_cell(each.permutation),
-                            Cell(written(each.selection_frequency, "percent", digits=0)),
-                        )
-                        for each in rows
-                    ),
-                    "Constrained direction: how a greater value may change the risk, fixed before training. Kept by "
-                    "selection: in how many of the outer folds.",
+            Table(
+                "Importance, out of fold",
+                (
+                    *words("Feature", "Unit", "Constrained direction"),
+                    *figures("Mean absolute contribution", "Fall of average precision", "Kept by selection"),
                 ),
+                rows_of(
+                    (
+                        Cell(each.feature, formulas.get(each.feature, "")),
+                        each.unit,
+                        DIRECTIONS[each.direction],
+                        written(each.mean_abs_contribution, digits=3),
+                        difference_cell(each.permutation),
+                        written(each.selection_frequency, "percent", digits=0),
+                    )
+                    for each in rows
+                ),
+                "Constrained direction: how a greater value may change the risk, fixed before training. Kept by "
+                "selection: in how many of the outer folds.",
             ),
         ),
     )
@@ -110,40 +109,32 @@ def _importance(results: RunResults) -> tuple[Block, ...]:
 
 def _summary(results: RunResults) -> tuple[Block, ...]:
     if not results.shap.features or not results.shap.contributions:
-        return (absent("SHAP summary", "the run kept no sample of contributions."),)
+        return (absent("SHAP summary", "the run has no sample of contributions."),)
     return (explanation.summary(results.shap),)
 
 
 def _selection(results: RunResults) -> tuple[Block, ...]:
     if not results.selection:
-        return (absent("Selection", "the run kept no record of it."),)
+        return (absent("Selection", "the run has no record of the selection."),)
     kept = [each for each in results.selection if each.kept]
     return (
         Paragraph(
             f"{len(kept)} of {counted(len(results.selection), 'feature')} {'is' if len(kept) == 1 else 'are'} in the "
             "model. The selection is repeated inside each training fold, so the metrics include its effect."
         ),
-        Fold(
+        fold(
             f"All features that could be selected ({len(results.selection)})",
-            (
-                Table(
-                    "Selection of features",
+            Table(
+                "Selection of features",
+                (*words("Feature", "In the model"), *figures("Kept in folds"), Column("Why", numeric=False, wide=True)),
+                rows_of(
                     (
-                        *words("Feature", "In the model"),
-                        *figures("Kept in folds"),
-                        Column("Why", numeric=False, wide=True),
-                    ),
-                    tuple(
-                        (
-                            Cell(each.feature),
-                            Cell("yes" if each.kept else "no"),
-                            Cell(written(each.frequency, "percent", digits=0)),
-                            Cell(each.reason),
-                        )
-                        for each in sorted(
-                            results.selection, key=lambda one: (not one.kept, -one.frequency, one.feature)
-                        )
-                    ),
+                        each.feature,
+                        "yes" if each.kept else "no",
+                        written(each.frequency, "percent", digits=0),
+                        each.reason,
+                    )
+                    for each in sorted(results.selection, key=lambda one: (not one.kept, -one.frequency, one.feature))
                 ),
             ),
         ),
@@ -151,29 +142,23 @@ def _selection(results: RunResults) -> tuple[Block, ...]:
 
 
 def _codes(results: RunResults) -> tuple[Block, ...]:
-    rows = []
+    rows: list[tuple[str | Cell, ...]] = []
     for name in results.features:
         known = BY_NAME.get(name)
         if known is None:
-            rows.append((Cell(name.upper(), name), Cell("not in the catalogue"), Cell("not in the catalogue")))
+            rows.append((Cell(name.upper(), name), "not in the catalogue", "not in the catalogue"))
         else:
-            shown = Cell(known.customer, "neutral, in order not to tip off" if known.tips_off else "")
-            rows.append((Cell(known.code, name), Cell(_wording(name)), shown))
+            shown = Cell(known.customer, "neutral, so that it doesn't tip the customer off" if known.tips_off else "")
+            rows.append((Cell(known.code, name), _wording(name), shown))
     hidden = sum(1 for name in results.features if name in BY_NAME and BY_NAME[name].tips_off)
     return (
         Paragraph(
             f"Every feature has one code and two wordings. {_tipping(hidden, len(results.features))} The "
             "investigator's wording, values and contributions stay inside the bank."
         ),
-        Fold(
+        fold(
             f"All reason codes ({len(results.features)})",
-            (
-                Table(
-                    "Reason codes",
-                    words("Code", "For the investigator", "For the customer"),
-                    tuple(rows),
-                ),
-            ),
+            Table("Reason codes", words("Code", "For the investigator", "For the customer"), rows_of(rows)),
         ),
     )
 
@@ -189,6 +174,6 @@ def _tipping(hidden: int, features: int) -> str:
 
 
 def _wording(name: str) -> str:
-    """Return the investigator's sentence with a gap where a customer's value stands; nothing for an unknown feature."""
+    """Return the investigator's sentence with a gap for the customer's value; "" for an unknown feature."""
     known = BY_NAME.get(name)
     return known.with_gap() if known else ""

@@ -1,4 +1,4 @@
-"""Whether groups of customers are treated alike."""
+"""The section on fairness by group."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from customer_risk.model.report.blocks import (
     Block,
     Cell,
-    Fold,
     Heading,
     Note,
     Paragraph,
     Section,
     Table,
     figures,
+    fold,
+    rows_of,
     words,
 )
 from customer_risk.model.report.numbers import count, counted, listed, share_cell, span, written
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def section(results: RunResults) -> Section:
-    """Show every decision's rates by slice, the gaps between slices, and what they allow one to say."""
+    """Show each decision's rates by slice, the gaps between slices, and what they show."""
     blocks: list[Block] = [
         Paragraph(
             "This section compares groups by gender, residence and age. Gender is never a feature; residence and age "
@@ -38,7 +39,7 @@ def section(results: RunResults) -> Section:
         )
     ]
     if not results.fairness:
-        blocks.append(absent("Fairness", "the tables hold none of gender, residence and date of birth."))
+        blocks.append(absent("Fairness", "the tables have neither gender nor residence nor date of birth."))
     for at, each in enumerate(results.fairness):
         blocks += _decision(each, f"fairness-{at + 1}")
     return Section("fairness", "Fairness by group", tuple(blocks))
@@ -51,63 +52,61 @@ def _decision(fairness: Fairness, name: str) -> list[Block]:
         groups.slices(fairness, name),
         Table(
             f"{title}: gaps between the slices of an attribute",
-            (*words("Attribute", "Measure"), *figures("Gap", "By chance"), *words("Between", "Reading")),
-            tuple(_gap(gap) for gap in fairness.gaps),
+            (*words("Attribute", "Measure"), *figures("Gap", "By chance"), *words("Between", "Result")),
+            rows_of(_gap(gap) for gap in fairness.gaps),
             f"Gap: the greatest share minus the least, of slices with {fairness.minimum} or more customers, with "
             "Newcombe's interval for the difference of those two. By chance: how often a gap at least as wide appears "
-            "if the same flags are given to slices at random. The interval alone overstates a gap, since the two "
-            "slices are those that are furthest apart. The column By chance takes that into account.",
+            "if the same flags are given to slices at random. The interval alone overstates a gap, because it "
+            "compares the two most different slices. The column By chance takes that into account.",
         ),
-        Note("Reading", _reading(fairness)),
-        Fold(
+        Note("Result", _reading(fairness)),
+        fold(
             f"{title}: every slice with counts and intervals",
-            (
-                Table(
-                    f"{title}: rates by slice",
-                    (
-                        *words("Slice"),
-                        *figures("Customers", "Suspended", "Mean probability", "Flagged (parity)"),
-                        *figures("True positive rate", "False positive rate", "Precision"),
-                    ),
-                    tuple(
-                        (
-                            Cell(each.name, each.attribute),
-                            Cell(count(each.customers)),
-                            share_cell(each.suspended),
-                            Cell(written(each.mean_probability)),
-                            share_cell(each.flagged),
-                            share_cell(each.caught),
-                            share_cell(each.false_alarms),
-                            share_cell(each.precision),
-                        )
-                        for each in fairness.slices
-                    ),
-                    f"Intervals are Wilson's, at {fairness.confidence:.0%}.",
+            Table(
+                f"{title}: rates by slice",
+                (
+                    *words("Slice"),
+                    *figures("Customers", "Suspended", "Mean probability", "Flagged (parity)"),
+                    *figures("True positive rate", "False positive rate", "Precision"),
                 ),
+                rows_of(
+                    (
+                        Cell(each.name, each.attribute),
+                        count(each.customers),
+                        share_cell(each.suspended),
+                        written(each.mean_probability),
+                        share_cell(each.flagged),
+                        share_cell(each.caught),
+                        share_cell(each.false_alarms),
+                        share_cell(each.precision),
+                    )
+                    for each in fairness.slices
+                ),
+                f"Intervals are Wilson's, at {fairness.confidence:.0%}.",
             ),
         ),
     ]
 
 
-def _gap(gap: Gap) -> tuple[Cell, ...]:
+def _gap(gap: Gap) -> tuple[str | Cell, ...]:
     measure = MEASURES[gap.measure]
     if gap.value is None or gap.by_chance is None or gap.low is None or gap.high is None:
         return (
-            Cell(gap.attribute),
-            Cell(measure),
+            gap.attribute,
+            measure,
             Cell("not computable", gap.why or ""),
-            Cell("-"),
+            "-",
             Cell("-", f"{counted(gap.slices, 'slice')} large enough"),
-            Cell("can't be judged"),
+            "can't be judged",
         )
     surprising = gap.by_chance < SURPRISING
     return (
-        Cell(gap.attribute),
-        Cell(measure),
+        gap.attribute,
+        measure,
         Cell(written(gap.value, "percent", digits=0), _span(gap), surprising),
-        Cell("under 0.1%" if gap.by_chance < 0.001 else written(gap.by_chance, "percent")),
+        "under 0.1%" if gap.by_chance < 0.001 else written(gap.by_chance, "percent"),
         Cell(f"higher in {gap.greatest} than in {gap.least}", f"of {counted(gap.slices, 'slice')}"),
-        Cell("wider than chance" if surprising else "often this wide by chance"),
+        "unlikely by chance" if surprising else "likely by chance",
     )
 
 
@@ -140,12 +139,12 @@ def _reading(fairness: Fairness) -> str:
         parts.append(text + ".")
     if wide:
         parts.append(
-            f"Of {counted(len(computed), 'gap')}, about {written(SURPRISING * len(computed), digits=2)} would look "
-            "like this by chance alone. The committee should decide whether the observed risk justifies the other gaps."
+            f"Of {counted(len(computed), 'gap')}, about {written(SURPRISING * len(computed), digits=2)} would be this "
+            "wide by chance alone. The committee should decide whether the observed risk justifies the other gaps."
         )
     else:
         attributes = listed(sorted({gap.attribute for gap in computed}))
-        parts.append(f"No gap by {attributes} is wider than chance often makes it. This doesn't prove equal treatment.")
+        parts.append(f"No gap by {attributes} is unlikely by chance. This doesn't prove equal treatment.")
     if lacking:
         parts.append(
             f"{lacking} of {counted(len(fairness.gaps), 'gap')} {'is' if lacking == 1 else 'are'} not computable."

@@ -1,10 +1,10 @@
-"""How the run makes sure that no feature reveals the outcome."""
+"""The section on the leak guard."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from customer_risk.model.report.blocks import Block, Bullets, Cell, Column, Paragraph, Section, Table
+from customer_risk.model.report.blocks import Block, Bullets, Column, Paragraph, Section, Table, rows_of
 from customer_risk.model.report.numbers import count
 from customer_risk.model.report.tables import absent
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def section(results: RunResults) -> Section:
-    """Show the leak guard's checks, what each examined and what it found."""
+    """Show the checks of the leak guard and their results."""
     return Section(
         "leaks",
         "Leak guard",
@@ -37,14 +37,11 @@ def section(results: RunResults) -> Section:
 
 def _findings(results: RunResults) -> Block:
     if not results.leaks:
-        return absent("Checks", "the run holds no findings of the leak guard.")
+        return absent("Checks", "the run has no findings of the leak guard.")
     return Table(
         "Checks of the leak guard",
         (Column("Check", numeric=False), Column("Examined"), Column("Result", numeric=False, wide=True)),
-        tuple(
-            (Cell(f"({found.check}) {found.title}"), Cell(count(found.examined)), Cell(found.result))
-            for found in results.leaks
-        ),
+        rows_of((f"({found.check}) {found.title}", count(found.examined), found.result) for found in results.leaks),
     )
 
 

@@ -1,4 +1,4 @@
-"""What is assumed, and what the figures can't show."""
+"""The section on assumptions and limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from customer_risk.model.report.tables import absent
 if TYPE_CHECKING:
     from customer_risk.model.evaluation.results import RunResults
 
-ENOUGH_PER_VARIABLE = 10  # Peduzzi et al. 1996, for logistic regression; trees need no fewer
+ENOUGH_PER_VARIABLE = 10  # Peduzzi et al. 1996, for logistic regression; trees need at least as many
 ASSUMPTIONS = (
     (
         "The label means risk.",
@@ -44,16 +44,16 @@ ASSUMPTIONS = (
 
 
 def section(results: RunResults) -> Section:
-    """State the assumptions, and the limits, computed where they can be."""
+    """Show the assumptions, and the limits of the results."""
     return Section(
         "limits",
         "Assumptions and limits",
         (
             Heading("Assumptions"),
             Bullets(ASSUMPTIONS),
-            Heading("Limits computed from the numbers"),
+            Heading("Limits from the size of the sample"),
             Bullets(computed(results)),
-            Heading("Limits that the run states"),
+            Heading("Other limits"),
             _stated(results),
             Paragraph("Read the interval before the estimate."),
         ),
@@ -61,7 +61,7 @@ def section(results: RunResults) -> Section:
 
 
 def computed(results: RunResults) -> tuple[tuple[str, str], ...]:
-    """Work out what the sample's size allows."""
+    """Return the limits that follow from the size of the sample."""
     data, features = results.data, len(results.features)
     half = wilson(data.suspended // 2, data.suspended, confidence=results.confidence)
     said = [
@@ -73,7 +73,7 @@ def computed(results: RunResults) -> tuple[tuple[str, str], ...]:
                 f"{span(half, 'percent', digits=0)}, whatever the method."
             )
             if span(half)
-            else "No suspended customer: nothing about risk can be learnt.",
+            else "No customer was suspended, so nothing about risk can be learned.",
         )
     ]
     if features:
@@ -111,7 +111,7 @@ def computed(results: RunResults) -> tuple[tuple[str, str], ...]:
                 "No test in time.",
                 (
                     f"{len(bad)} of {counted(len(later), 'later part')} of the time-ordered split can't be measured: "
-                    "the part, or the parts before it, have too few customers of one kind."
+                    "the part, or the parts before it, have too few customers of one label."
                 ),
             )
         )
@@ -120,5 +120,5 @@ def computed(results: RunResults) -> tuple[tuple[str, str], ...]:
 
 def _stated(results: RunResults) -> Block:
     if not results.limits:
-        return absent("Stated limits", "the run states none.")
+        return absent("Other limits", "the run has no list of limits.")
     return Bullets(tuple((f"{limit.title.rstrip('.')}.", limit.text) for limit in results.limits))

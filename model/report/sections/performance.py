@@ -1,4 +1,4 @@
-"""How well the procedure ranks and decides: overall, by joining month, and in time order."""
+"""The section on performance: overall, by joining month, and in time order."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from customer_risk.model.report.blocks import (
     Block,
     Cell,
     Column,
-    Fold,
     Heading,
     Note,
     Paragraph,
     Section,
     Table,
-    cells,
     figures,
+    fold,
+    rows_of,
     words,
 )
 from customer_risk.model.report.numbers import count, counted, listed, spoken, written
@@ -34,16 +34,16 @@ CLASS_MINIMUM = 10
 
 
 def section(results: RunResults) -> Section:
-    """Show metrics with intervals, curves, joining months, what excluded types tell, and the time-ordered view."""
+    """Show metrics with intervals, curves, joining months, the effect of excluded types, and the time-ordered view."""
     return Section(
         "performance",
         "Performance",
         (
             Paragraph(
-                "All figures are out of fold: they are measured on customers whom the model had not seen. Selection, "
-                "tuning and calibration are repeated inside each training fold. Accuracy, F1, precision and recall use "
-                "the cut-off with the greatest F1 in the training folds; the section on costs judges the shipped "
-                "cut-offs."
+                "All figures are out of fold: they are measured on customers who were not in the training data. "
+                "Selection, tuning and calibration are repeated inside each training fold. Accuracy, F1, precision and "
+                "recall use the cut-off with the greatest F1 in the training folds; the section on costs has the "
+                "figures of the shipped cut-offs."
             ),
             _metrics(results),
             ranking.roc(results),
@@ -71,11 +71,11 @@ def _metrics(results: RunResults) -> Table:
     for metric, title in METRICS.items():
         values = [value for value in shipped.metrics_by_repeat.get(metric, ()) if value is not None]
         spread = f"{written(min(values), digits=3)} to {written(max(values), digits=3)}" if values else "not computable"
-        rows.append((Cell(title), metric_cell(shipped.metrics, metric, shipped.note, strong=True), Cell(spread)))
+        rows.append((title, metric_cell(shipped.metrics, metric, shipped.note, strong=True), spread))
     return Table(
         f"{shipped.title}, out of fold",
         (Column("Metric", numeric=False), Column("Estimate and interval"), Column("Range over repeats")),
-        tuple(rows),
+        rows_of(rows),
         f"The second line of a cell is the {results.confidence:.0%} interval; the note under the table of all methods "
         "says how it is made. The range over repeats shows how much the results depend on the split.",
     )
@@ -84,11 +84,11 @@ def _metrics(results: RunResults) -> Table:
 def _learning(results: RunResults) -> tuple[Block, ...]:
     points = results.learning_curve
     if not points:
-        return (absent("Learning curve", "the run fitted no smaller samples."),)
+        return (absent("Learning curve", "the run was not trained on smaller samples."),)
     rows = tuple(
         (
-            Cell(count(round(point.customers))),
-            Cell(count(round(point.suspended))),
+            count(round(point.customers)),
+            count(round(point.suspended)),
             metric_cell(point.metrics, "average_precision"),
             metric_cell(point.metrics, "roc_auc"),
         )
@@ -110,14 +110,12 @@ def _learning(results: RunResults) -> tuple[Block, ...]:
     return (
         Paragraph(said),
         comparison.learning(points),
-        Fold(
+        fold(
             "The same as a table",
-            (
-                Table(
-                    "Learning curve",
-                    (Column("Customers"), Column("Suspended"), Column(METRICS["average_precision"]), Column("ROC-AUC")),
-                    rows,
-                ),
+            Table(
+                "Learning curve",
+                (Column("Customers"), Column("Suspended"), Column(METRICS["average_precision"]), Column("ROC-AUC")),
+                rows_of(rows),
             ),
         ),
     )
@@ -138,17 +136,17 @@ def _strata(results: RunResults) -> tuple[Block, ...]:
     )
     return (
         Paragraph(
-            "A model that only separated early customers from late ones would rank well overall, and no better than "
-            "guessing within a month. Within a month, guessing has a ROC-AUC of 0.50 and an average precision equal to "
-            "the suspended share."
+            "A model that only distinguished early from late customers would rank well overall, but within a month it "
+            "would be no better than guessing. Within a month, guessing has a ROC-AUC of 0.50 and an average "
+            "precision equal to the suspended share."
         ),
         Table(
             "The shipped procedure among customers who joined in the same month",
             (*words("Month"), *figures("Customers", "Suspended", *(METRICS[metric] for metric in metrics))),
-            tuple(
+            rows_of(
                 (
                     Cell(each.period, each.note),
-                    Cell(count(each.customers)),
+                    count(each.customers),
                     Cell(count(each.suspended), written(each.suspended / max(each.customers, 1), "percent", digits=0)),
                     *(metric_cell(each.metrics, metric) for metric in metrics),
                 )
@@ -160,16 +158,16 @@ def _strata(results: RunResults) -> tuple[Block, ...]:
 
 
 def _further(caption: str, sides: Sequence[tuple[str, Mapping[str, Interval]]]) -> tuple[Block, ...]:
-    """Fold away the metrics that the table before leaves out."""
+    """Return a fold with the metrics that are not in STRATA."""
     further = [m for m in METRICS if m not in STRATA and any(m in metrics for _, metrics in sides)]
     if not further:
         return ()
     table = Table(
         caption,
         (*words("Metric"), *figures(*(title for title, _ in sides))),
-        tuple((Cell(METRICS[m]), *(metric_cell(metrics, m) for _, metrics in sides)) for m in further),
+        rows_of((METRICS[m], *(metric_cell(metrics, m) for _, metrics in sides)) for m in further),
     )
-    return (Fold("Further metrics", (table,)),)
+    return (fold("Further metrics", table),)
 
 
 def _time(results: RunResults) -> tuple[Block, ...]:
@@ -182,8 +180,8 @@ def _time(results: RunResults) -> tuple[Block, ...]:
     parts = Table(
         "Split by first transaction, earliest first",
         (*words("Part", "From", "To"), *figures("Customers", "Suspended")),
-        tuple(
-            cells(part.part, part.first or "-", part.last or "-", count(part.customers), count(part.suspended))
+        rows_of(
+            (part.part, part.first or "-", part.last or "-", count(part.customers), count(part.suspended))
             for part in view.parts
         ),
         f"Each later part is scored by a model fitted to the earlier parts, if it has at least {CLASS_MINIMUM} "
@@ -196,9 +194,8 @@ def _time(results: RunResults) -> tuple[Block, ...]:
             Table(
                 "Metrics of the parts that have enough customers of each kind",
                 (*words("Metric"), *figures(*(part.part for part in able))),
-                tuple(
-                    (Cell(METRICS[metric]), *(metric_cell(part.metrics or {}, metric) for part in able))
-                    for metric in metrics
+                rows_of(
+                    (METRICS[metric], *(metric_cell(part.metrics or {}, metric) for part in able)) for metric in metrics
                 ),
             )
         )
@@ -215,13 +212,13 @@ def _time(results: RunResults) -> tuple[Block, ...]:
                 period="Week of the first transaction",
                 parts=[(week, title) for week, title in begins if week],
             ),
-            Fold("The same as a table", (cohort_table("Customers by joining week", "Week", view.weeks),)),
+            fold("The same as a table", cohort_table("Customers by joining week", "Week", view.weeks)),
         ]
     return tuple(blocks)
 
 
 def _week_of(day: str | None, periods: list[str]) -> str | None:
-    """Return the shown ISO week that holds a day, or the next one shown."""
+    """Return the ISO week of a day if it is shown, or the next shown week."""
     if day is None:
         return None
     year, week, _ = date.fromisoformat(day).isocalendar()

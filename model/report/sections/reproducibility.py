@@ -1,10 +1,10 @@
-"""What is needed to repeat this run."""
+"""The section on reproducibility."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from customer_risk.model.report.blocks import Block, Cell, Paragraph, Section, Table, figures, words
+from customer_risk.model.report.blocks import Block, Cell, Paragraph, Section, Table, figures, rows_of, words
 from customer_risk.model.report.numbers import counted, written
 from customer_risk.model.report.tables import absent
 
@@ -15,17 +15,13 @@ UNKNOWN = "unknown"
 
 
 def section(results: RunResults) -> Section:
-    """State versions, seed, commit, hashes and times."""
+    """Show versions, seed, commit, hashes and times."""
     run = results.provenance
     rows = (
-        ("Bundle", run.bundle_version, "SHA-256 of its manifest: the version that every decision names"),
+        ("Bundle", run.bundle_version, "SHA-256 of its manifest: the version in every decision"),
         ("Commit", run.git_commit, f"of {run.commit_date}" if run.commit_date != UNKNOWN else "date unknown"),
-        ("Tables", run.data_hash, f"SHA-256 of what was read{'; synthetic customers' if run.synthetic else ''}"),
-        *(
-            [("Exchange rates", run.rates_sha256, "SHA-256 of the file that the mapping names")]
-            if run.rates_sha256
-            else []
-        ),
+        ("Tables", run.data_hash, f"SHA-256 of the clean tables{'; synthetic customers' if run.synthetic else ''}"),
+        *([("Exchange rates", run.rates_sha256, "SHA-256 of the file of rates")] if run.rates_sha256 else []),
         ("Feature catalogue", run.catalogue_hash, ""),
         (
             "Action rule",
@@ -46,9 +42,9 @@ def section(results: RunResults) -> Section:
                 "The times below are those of this run; no bundle contains them."
             ),
             Table(
-                "Origin of these numbers",
+                "Origin of the results",
                 words("What", "Value"),
-                tuple((Cell(what, below), Cell(value)) for what, value, below in rows),
+                rows_of((Cell(what, below), value) for what, value, below in rows),
             ),
             _timings(results),
         ),
@@ -57,13 +53,15 @@ def section(results: RunResults) -> Section:
 
 def _timings(results: RunResults) -> Block:
     if not results.timings:
-        return absent("Times", "the run kept none.")
+        return absent("Times", "the run has no times.")
     total = sum(each.seconds for each in results.timings)
     return Table(
         "Time taken",
         (*words("Stage"), *figures("Seconds")),
-        (
-            *((Cell(each.stage), Cell(written(each.seconds, "ratio"))) for each in results.timings),
-            (Cell("Total", strong=True), Cell(written(total, "ratio"), strong=True)),
+        rows_of(
+            (
+                *((each.stage, written(each.seconds, "ratio")) for each in results.timings),
+                (Cell("Total", strong=True), Cell(written(total, "ratio"), strong=True)),
+            )
         ),
     )

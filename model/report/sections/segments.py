@@ -1,4 +1,4 @@
-"""The customers in Low, Medium and High."""
+"""The section on the segments Low, Medium and High."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from customer_risk.model.report.blocks import (
     Block,
     Cell,
     Column,
-    Fold,
     Heading,
     Paragraph,
     Section,
     Table,
     figures,
+    fold,
+    rows_of,
     words,
 )
 from customer_risk.model.report.numbers import cell, count, quantity, spoken, written
@@ -35,10 +36,10 @@ SEGMENT_ACTIONS = {
 
 
 def section(results: RunResults) -> Section:
-    """Show the segments' sizes, suspended shares and characteristics."""
+    """Show the sizes, suspended shares and medians of the segments."""
     rows = results.segments.rows
     if not rows:
-        return Section("segments", "Segments", (absent("Segments", "the run formed none."),))
+        return Section("segments", "Segments", (absent("Segments", "the run has no segments."),))
     return Section(
         "segments",
         "Segments",
@@ -52,20 +53,20 @@ def section(results: RunResults) -> Section:
                     Column("Action", numeric=False, wide=True),
                     *figures("From", "Customers", "Share", "Suspended", "Suspended share"),
                 ),
-                tuple(
+                rows_of(
                     (
                         Cell(row.segment.capitalize(), strong=True),
-                        Cell(SEGMENT_ACTIONS.get(row.segment, row.action)),
-                        Cell(written(row.lowest, digits=3)),
-                        Cell(count(row.customers)),
-                        Cell(written(row.share, "percent")),
-                        Cell(count(row.suspended)),
+                        SEGMENT_ACTIONS.get(row.segment, row.action),
+                        written(row.lowest, digits=3),
+                        count(row.customers),
+                        written(row.share, "percent"),
+                        count(row.suspended),
                         cell(row.observed_rate, "percent", digits=0),
                     )
                     for row in rows
                 ),
             ),
-            Heading("What they are like"),
+            Heading("Medians of the features"),
             *_characters(results),
         ),
     )
@@ -74,8 +75,10 @@ def section(results: RunResults) -> Section:
 def _reading(results: RunResults) -> str:
     rows = results.segments.rows
     known = [row for row in rows if row.observed_rate.estimate is not None]
-    told = "; ".join(f"{row.segment.capitalize()} {spoken(row.observed_rate, 'percent', digits=0)}" for row in known)
-    text = f"Observed share of suspended customers: {told}."
+    described = "; ".join(
+        f"{row.segment.capitalize()} {spoken(row.observed_rate, 'percent', digits=0)}" for row in known
+    )
+    text = f"Observed share of suspended customers: {described}."
     rising = all((a.observed_rate.estimate or 0) < (b.observed_rate.estimate or 0) for a, b in pairwise(known))
     if len(known) < 2:
         return text
@@ -104,7 +107,7 @@ def _characters(results: RunResults) -> tuple[Block, ...]:
     first = _medians(results, "Medians by segment, the most important features first", ordered[:FIRST])
     if len(ordered) <= FIRST:
         return (first,)
-    return first, Fold("All other features", (_medians(results, "Medians by segment, all others", ordered[FIRST:]),))
+    return first, fold("All other features", _medians(results, "Medians by segment, all others", ordered[FIRST:]))
 
 
 def _medians(results: RunResults, caption: str, features: Sequence[SegmentFeature]) -> Table:
@@ -112,12 +115,8 @@ def _medians(results: RunResults, caption: str, features: Sequence[SegmentFeatur
     return Table(
         caption,
         (*words("Feature", "Unit"), *figures(*(each.capitalize() for each in segments))),
-        tuple(
-            (
-                Cell(each.feature),
-                Cell(each.unit),
-                *(_median(each.medians.get(segment)) for segment in segments),
-            )
+        rows_of(
+            (each.feature, each.unit, *(_median(each.medians.get(segment)) for segment in segments))
             for each in features
         ),
         "A median of 0 means that at least half of the segment's customers have 0 or less.",

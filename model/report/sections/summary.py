@@ -1,4 +1,4 @@
-"""What a committee must know first."""
+"""The summary for the committee."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PRICES = {
 }
 UNUSABLE_FOR = (
     (
-        "Deciding alone.",
+        "Automatic decisions.",
         "The service proposes; a named person decides and signs. Never close an account automatically.",
     ),
     (
@@ -48,18 +48,18 @@ UNUSABLE_FOR = (
         ),
     ),
     (
-        "Anything but off-boarding risk.",
-        "Don't use it for credit, pricing, marketing or employment: it was never measured for these uses.",
+        "Purposes other than off-boarding.",
+        "Don't use it for credit, pricing, marketing or employment: it was not evaluated for these purposes.",
     ),
     (
-        "Telling a customer why.",
+        "Explanations for customers.",
         "Contributions and the investigator's wording stay inside the bank. Only the customer wording may be shown.",
     ),
 )
 
 
 def section(results: RunResults) -> Section:
-    """Return what the model does, how well, at which risk rate, and what it mustn't be used for."""
+    """Show what the model does, how well, at which risk rate, and what it must not be used for."""
     notes = (*_stamps(results), *(Note("Please note", text, "warning") for text in results.notes))
     return Section(
         "summary",
@@ -76,7 +76,7 @@ def section(results: RunResults) -> Section:
             Tiles(_tiles(results)),
             Heading("What the numbers support"),
             Bullets(headlines(results)),
-            Heading("What is asked of the committee"),
+            Heading("What the committee must decide"),
             Bullets(_asked(results)),
             Heading("What it must not be used for"),
             Bullets((*UNUSABLE_FOR, _population(results))),
@@ -91,7 +91,7 @@ def headlines(results: RunResults) -> tuple[tuple[str, str], ...]:
         *_rivals(results),
         *_silent(results),
         _calibrated(results),
-        ("Which risk rate is used.", results.decisions.rate_source),
+        ("Risk rate in use.", results.decisions.rate_source),
         *_segments(results),
         _worth(results),
         _time(results),
@@ -113,7 +113,7 @@ def _tiles(results: RunResults) -> tuple[Tile, ...]:
     metrics, data, high = results.contenders[0].metrics, results.data, segment(results, "high")
     strategy = shipped(results)
     return (
-        Tile("Customers learnt from", count(data.customers), f"{count(data.suspended)} of them suspended"),
+        Tile("Training customers", count(data.customers), f"{count(data.suspended)} of them suspended"),
         *_silent_tile(results),
         _tile(
             "Average precision", metrics.get("average_precision"), f"guessing: {written(results.decisions.sample_rate)}"
@@ -186,7 +186,7 @@ def _rivals(results: RunResults) -> tuple[tuple[str, str], ...]:
         if each.metric == "average_precision"
     ]
     if not said:
-        return (("Against other methods.", "Not computable: the run holds no paired differences."),)
+        return (("Against other methods.", "Not computable: the run has no paired differences."),)
     return (("Against other methods, in the same folds.", " ".join(said)),)
 
 
@@ -243,7 +243,7 @@ def _calibrated(results: RunResults) -> tuple[str, str]:
         "Probabilities.",
         (
             f"On average, the stated probability differs from the observed share by {spoken(error, digits=3)}, at the "
-            "sample's own risk rate."
+            "sample's risk rate."
         ),
     )
 
@@ -305,23 +305,23 @@ def _time(results: RunResults) -> tuple[str, str]:
     if not later:
         return "Later customers.", "There was no time-ordered test: no customer has a dated first transaction."
     if lacking:
-        told = listed(
+        parts = listed(
             [f"{part.part}: {count(part.suspended)} suspended of {count(part.customers)}" for part in lacking]
         )
         return (
             "Later customers.",
             (
-                f"The model could not be tested on all customers who joined after those it learnt from ({told}; each "
-                "part needs ten suspended and ten other customers). Its performance on new customers is unknown until "
-                "their outcomes are known."
+                f"The model could not be tested on all customers who joined after the training customers ({parts}; "
+                "each part needs ten suspended and ten other customers). Its performance on new customers is unknown "
+                "until their outcomes are known."
             ),
         )
-    told = "; ".join(
+    described = "; ".join(
         f"{part.part}: average precision {spoken(part.metrics['average_precision'])}"
         for part in later
         if part.metrics and "average_precision" in part.metrics
     )
-    return "Later customers.", f"Trained on the earlier customers and tested on the later ones: {told}."
+    return "Later customers.", f"Trained on the earlier customers and tested on the later ones: {described}."
 
 
 def _fair(results: RunResults) -> tuple[str, str]:
@@ -341,14 +341,11 @@ def _fair(results: RunResults) -> tuple[str, str]:
     if wide:
         return (
             "Groups of customers.",
-            (
-                f"{text}These are wider than chance would often make them: {listed(wide)}. The section on fairness has "
-                "details."
-            ),
+            (f"{text}These gaps are unlikely by chance: {listed(wide)}. The section on fairness has details."),
         )
     return (
         "Groups of customers.",
-        (f"{text}No gap is wider than chance often makes it. With groups this small, real gaps can stay hidden."),
+        (f"{text}No gap is unlikely by chance. In small groups, a real gap can be impossible to prove."),
     )
 
 
@@ -383,7 +380,7 @@ def _asked(results: RunResults) -> tuple[tuple[str, str], ...]:
             "Accept or move the cut-offs.",
             f"Medium from {written(results.decisions.medium)}, High from {written(results.decisions.high)}.",
         ),
-        ("Name who signs.", "Every proposed off-boarding needs a name, a date, a decision and a note."),
+        ("Name the people who sign.", "Every proposed off-boarding needs a name, a date, a decision and a note."),
         *_method(results),
     )
 
@@ -433,9 +430,9 @@ def _population(results: RunResults) -> tuple[str, str]:
     first, last = results.data.first_event, results.data.last_event
     when = f", with events from {first} to {last}" if first and last else ""
     return (
-        "Other customers than these.",
+        "Other portfolios.",
         (
-            f"The model learnt from {counted(results.data.customers)} of one bank{when}. Measure it again before using "
-            "it for another market, product or year."
+            f"The model was trained on {counted(results.data.customers)} of one bank{when}. Evaluate it again before "
+            "using it for another market, product or year."
         ),
     )

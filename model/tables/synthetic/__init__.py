@@ -1,7 +1,7 @@
-"""Synthetic tables: the shape, the traps and the habits of real ones, and no row of theirs.
+"""Synthetic tables with the columns, irregularities and habits of real tables, and without any row of them.
 
-A customer carries a hidden inclination to risk. It tilts what the customer does (amounts, nights, bursts, money passing
-through, failures, crypto) and, with noise on top, who is suspended: so risk can be learnt, but not read off.
+Each customer has a hidden risk. It changes what the customer does (amounts, nights, bursts, money that passes through,
+failures, crypto) and, with noise added, decides who is suspended. So a model can learn the risk, but not perfectly.
 
 Every synthetic customer's id has a mark (`identifiers.MARK`). By this mark `train` recognises synthetic tables and
 labels its report as synthetic.

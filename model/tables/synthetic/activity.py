@@ -1,4 +1,4 @@
-"""What the customers do: transactions, each in its final state."""
+"""The customers' transactions, each in its final state."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ COMPLETED, DECLINED, FAILED, CANCELLED, REVERSED, PENDING = range(6)
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What `t` transactions are.
+    """`t` transactions.
 
     customer  int64[t]    index of the customer
     kind      int64[t]    index into KINDS
     created   int64[t]    microseconds since 1970
     amount    float64[t]  EUR
-    state     int64[t]    COMPLETED ... PENDING of this module: where it ended
+    state     int64[t]    final state: COMPLETED ... PENDING of this module
     """
 
     customer: Ints
@@ -62,19 +62,20 @@ class Activity:
     state: Ints
 
     def where(self, wanted: NDArray[np.bool_] | Ints) -> Activity:
-        """Keep the wanted transactions (a mask), or put them in an order (indices)."""
+        """Return the transactions of a mask, or those of indices in their order."""
         return Activity(*(getattr(self, field.name)[wanted] for field in fields(self)))
 
     @staticmethod
     def concatenate(parts: list[Activity]) -> Activity:
-        """Put one part after the other."""
+        """Return all transactions of the parts, in their order."""
         return Activity(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Activity)))
 
 
 def act(seeds: np.random.SeedSequence, people: Population, shift: Shift | None) -> Activity:
-    """Let the customers transact; transactions come in the order of their creation.
+    """Return the customers' transactions in the order of their creation.
 
-    Each stage draws from its own stream and as much as without a shift, so a shift leaves what came before it alone.
+    Each stage draws from its own stream of random numbers, and draws as many with a shift as without. So a shift
+    doesn't change the transactions before it.
     """
     when, what, through, how, more, manual = (np.random.default_rng(seed) for seed in seeds.spawn(6))
     customer = np.repeat(np.arange(len(people.joined)), _counts(when, people))
@@ -85,7 +86,7 @@ def act(seeds: np.random.SeedSequence, people: Population, shift: Shift | None) 
     passed, leaves_again = _passed_through(through, people, plain, shift)
     both = Activity.concatenate([plain, passed])
     state = _states(how, people, both, shift)
-    # Money that left had arrived, and its leaving works out.
+    # Money that passes through has arrived, and its transfer out succeeds.
     arrived = np.flatnonzero(leaves_again)
     state[arrived] = COMPLETED
     state[len(customer) + arrived] = COMPLETED
@@ -97,7 +98,7 @@ def act(seeds: np.random.SeedSequence, people: Population, shift: Shift | None) 
 
 
 def _counts(random: np.random.Generator, people: Population) -> Ints:
-    """Let a third do nothing; the others' counts have a heavy tail, with a median near 5 and some hundreds at most."""
+    """Return each customer's number of transactions: 0 for a third; else a heavy tail, median near 5, at most 250."""
     active = people.habits["active"]
     n = len(active)
     none = random.random(n) < np.where(people.suspended, 0.09, 0.38)
@@ -106,7 +107,7 @@ def _counts(random: np.random.Generator, people: Population) -> Ints:
 
 
 def _moments(random: np.random.Generator, people: Population, customer: Ints, shift: Shift | None) -> Ints:
-    """Sessions at some hour of a day, and within a session one transaction minutes after the other."""
+    """Return the times of creation: sessions in the day or night, with minutes between a session's transactions."""
     n = len(customer)
     opens = random.random(n) >= 0.15 + 0.6 * people.habits["burst"][customer]
     if n:
@@ -128,7 +129,7 @@ def _moments(random: np.random.Generator, people: Population, customer: Ints, sh
     session = np.cumsum(opens) - 1
     first = np.flatnonzero(opens)
     created = start[first][session] + waited - waited[first][session]
-    # An hour of the first or last day may fall outside the customer's time: back inside, order within a session kept.
+    # An hour of the first or last day can be outside the customer's time. Move it inside, in the session's order.
     latest = np.maximum(leaves - MINUTE + waited % MINUTE, joined + 1)
     within: Ints = np.clip(created, joined + waited % (40 * MINUTE), latest)
     return within
@@ -137,7 +138,7 @@ def _moments(random: np.random.Generator, people: Population, customer: Ints, sh
 def _kinds(random: np.random.Generator, people: Population, customer: Ints, created: Ints, shift: Shift | None) -> Ints:
     n = len(customer)
     taste = random.lognormal(0, 0.6, size=(len(people.joined), MANUAL_OUT))
-    weights = np.array([kind[2] for kind in KINDS[:MANUAL_OUT]]) * taste  # nobody does MANUAL: that is the bank
+    weights = np.array([kind[2] for kind in KINDS[:MANUAL_OUT]]) * taste  # customers make no MANUAL transactions
     says_crypto = people.profiles["reason_to_use_app"].is_in(["CRYPTO_SERVICES", "NON_CUSTODIAL_CRYPTO_WALLET"])
     crypto = np.where(says_crypto.fill_null(value=False).to_numpy(), 2.0, 1.0) * (1 + 9 * people.habits["crypto"])
     weights[:, [ON_RAMP, OFF_RAMP]] *= crypto[:, None]
@@ -173,7 +174,7 @@ def _amounts(
 def _passed_through(
     random: np.random.Generator, people: Population, plain: Activity, shift: Shift | None
 ) -> tuple[Activity, NDArray[np.bool_]]:
-    """For each transaction a candidate that carries its money out again, and which of them happen."""
+    """Return for each transaction a candidate that moves its money out again, and which candidates happen."""
     n = len(plain.customer)
     chance = 0.03 + 0.85 * people.habits["pass_through"][plain.customer]
     happens = random.random(n) < chance * factors(shift, "pass_through", plain.created)
@@ -209,7 +210,7 @@ def _states(random: np.random.Generator, people: Population, all_of_it: Activity
 
 
 def _velocity(random: np.random.Generator, people: Population, done: Activity, shift: Shift | None) -> Activity:
-    """Multiply what happens after the shift: added transactions follow minutes after those that were there."""
+    """Multiply the transactions after the shift: added ones follow minutes after the existing ones."""
     wanted = factors(shift, "velocity", done.created)
     copies = np.floor(wanted + random.random(len(wanted))).astype(np.int64)
     if shift is None or shift.feature != "velocity":
@@ -222,7 +223,7 @@ def _velocity(random: np.random.Generator, people: Population, done: Activity, s
 
 
 def _by_hand(random: np.random.Generator, people: Population, done: Activity) -> Activity:
-    """Add the bank's own hand: a pay-out when it closes a suspended customer's account, rarely a credit to others."""
+    """Return the bank's MANUAL transactions: pay-outs when it closes suspended accounts, a few credits to others."""
     n = len(people.joined)
     acted = np.bincount(done.customer, minlength=n) > 0
     chance = np.where(people.suspended, 0.15, 0.006)

@@ -1,4 +1,4 @@
-"""Transactions as the log that tables hold: a row for each state that one went through."""
+"""Writes transactions as event rows: one row for each state of a transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from customer_risk.model.tables.synthetic.population import HOUR, Population
 
 _STATES: Final = np.array(["COMPLETED", "DECLINED", "FAILED", "CANCELLED", "REVERSED", "PENDING"])
 _CATEGORIES: Final = 12
-# type: chance that a transaction which comes to its end was seen pending before, median delay in hours where it was
+# type: chance that an ended transaction was PENDING before, and the median delay in hours if it was
 _SLOW: Final = {
     "CARDS": (0.82, 16.0),
     "BANK_TRANSFER": (0.08, 0.1),
@@ -31,9 +31,9 @@ _DELAY: Final = np.array([_SLOW[kind[0]][1] for kind in KINDS])
 
 
 def log(seeds: np.random.SeedSequence, people: Population, done: Activity) -> pl.DataFrame:
-    """Write the event rows in the raw tables' columns, `customer` (its index) beside; times typed, no row twice."""
+    """Return the event rows in the raw tables' columns and `customer` (its index); times are typed, no row is twice."""
     n = len(done.customer)
-    # A stream for each: the first transactions then get the same values, however many follow.
+    # One stream for each column: the first transactions get the same values, whatever the number of transactions.
     of_id, of_reference, of_category, *others = (np.random.default_rng(seed) for seed in seeds.spawn(7))
     ids, references = uuids(of_id, n), uuids(of_reference, n)
     category = uuids(of_category, _CATEGORIES)[of_category.integers(0, _CATEGORIES, n)]
@@ -71,7 +71,7 @@ def log(seeds: np.random.SeedSequence, people: Population, done: Activity) -> pl
             "created_at": done.created,
             "ends": ends,
             "was_pending": was_pending,
-            # The amount reserved and the amount booked differ now and then (a tip, a fuel pump).
+            # The reserved amount and the booked amount can differ (a tip, a fuel pump).
             "reserved": np.where(
                 (TYPES[kind] == "CARDS") & (oddity > 0.96), np.round(done.amount * tip, 2), done.amount
             ),

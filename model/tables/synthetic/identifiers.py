@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-# The third group of each synthetic customer's id. In a UUID of version 8 the bits are freely chosen (RFC 9562). A
-# bank's own ids never have this group in every row. The mark is kept in every file format.
+# The third group of each synthetic customer's id. The bits of a UUID of version 8 can be chosen freely (RFC 9562). No
+# bank's ids have this group in every row. Every file format preserves the mark.
 MARK = "8fab"
 _MARKED = rf"^[0-9a-f]{{8}}-[0-9a-f]{{4}}-{MARK}-[0-9a-f]{{4}}-[0-9a-f]{{12}}$"
 _HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
@@ -26,9 +26,7 @@ def uuids(random: np.random.Generator, n: int) -> pl.Series:
     text[:, 36] = ord("\n")
     if n == 0:
         return pl.Series(dtype=pl.String)
-    return (
-        pl.Series([text.tobytes()[:-1].decode("ascii")]).str.split("\n").explode()
-    )  # splitting in Polars: no Python loop
+    return pl.Series([text.tobytes()[:-1].decode("ascii")]).str.split("\n").explode()  # faster than a Python loop
 
 
 def customer_ids(random: np.random.Generator, n: int) -> pl.Series:
@@ -38,6 +36,6 @@ def customer_ids(random: np.random.Generator, n: int) -> pl.Series:
 
 
 def are_synthetic(ids: pl.Series) -> bool:
-    """Whether all of these customers' ids have the mark of synthetic customers; False without customers."""
+    """Return whether all of these ids have the mark of synthetic customers; False without ids."""
     known = ids.drop_nulls().cast(pl.String).str.to_lowercase()
     return not known.is_empty() and bool(known.str.contains(_MARKED).all())

@@ -1,4 +1,4 @@
-"""The customers: their profiles, and the hidden inclinations behind what they do."""
+"""The customers: their profiles and their hidden habits."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Flags = NDArray[np.bool_]
 HOUR: Final = 3_600_000_000  # microseconds
 DAY: Final = 24 * HOUR
 START: Final = int(np.datetime64("2024-07-01", "us").astype(np.int64))
-DAYS: Final = 80  # the window that all events fall in
-LATE_DAYS: Final = 12  # the late cohort joins in the last of them
+DAYS: Final = 80  # of all events
+LATE_DAYS: Final = 12  # late customers join in the last of these days
 
 # residence: share of customers, phone code as the tables cut it, hours east of UTC in summer
 RESIDENCES: Final = {
@@ -36,7 +36,7 @@ _FOREIGN_PHONES: Final = ("+44", "+34", "+35", "+39", "+59", "+68", "+26", "+49"
 _FOREIGN_LOCALES: Final = ("en_GB", "fr_US", "en_US", "fr_BE", "pt_BR", "en_ES", "fr_CA", "fr_MA", "en_001")
 _DOCUMENTS: Final = ("FR", "IT", "PT", "ES", "PL", "DE")
 
-# What inclination tilts. Each risky customer shows some of these, none shows all.
+# The habits that the hidden risk changes. Each risky customer shows some of them.
 HABITS: Final = ("amount", "night", "burst", "pass_through", "failure", "crypto", "mismatch", "active")
 
 
@@ -44,13 +44,13 @@ HABITS: Final = ("amount", "night", "burst", "pass_through", "failure", "crypto"
 class Population:
     """`n` customers.
 
-    profiles   a row each, in the raw tables' columns (user_id, session_id, ...), without the label
+    profiles   one row per customer, in the columns of raw tables (user_id, session_id, ...), without the label
     suspended  bool[n]
     habits     float64[n] in [0, 1] for each name of HABITS
-    offset     int64[n]  the residence's microseconds east of UTC
-    joined     int64[n]  microseconds since 1970; nothing happens before
-    leaves     int64[n]  nothing happens from then on: the data's end, or the suspension
-    late       bool[n]   joined in the last days
+    offset     int64[n]  time zone of the residence, in microseconds east of UTC
+    joined     int64[n]  microseconds since 1970; no transaction is earlier
+    leaves     int64[n]  end of the data or time of the suspension; no transaction is later
+    late       bool[n]   whether the customer joined in the last days
     """
 
     profiles: pl.DataFrame
@@ -63,7 +63,7 @@ class Population:
 
 
 def populate(random: np.random.Generator, *, labelled: int, unlabelled: int, risk_rate: float) -> Population:
-    """Make `labelled` customers, then `unlabelled` ones; of each, the share `risk_rate` (at least one) is suspended."""
+    """Make `labelled`, then `unlabelled` customers; `risk_rate` is the suspended share of both (at least one each)."""
     n = labelled + unlabelled
     names = tuple(RESIDENCES)
     shares = np.array([RESIDENCES[name][0] for name in names])
@@ -71,7 +71,7 @@ def populate(random: np.random.Generator, *, labelled: int, unlabelled: int, ris
     late = (residence > 0) & (random.random(n) < 0.6) | (residence == 0) & (random.random(n) < 0.06)
 
     inclination = random.standard_normal(n)
-    # Newcomers haven't been caught yet: most of them look safe because they are young.
+    # Customers who joined late haven't been detected yet: most of them look safe because their accounts are young.
     judged = inclination + 0.3 * random.standard_normal(n) - 1.5 * late
     suspended = np.zeros(n, dtype=bool)
     for cohort in (slice(0, labelled), slice(labelled, n)):
@@ -79,7 +79,8 @@ def populate(random: np.random.Generator, *, labelled: int, unlabelled: int, ris
         wanted = max(1, round(risk_rate * len(scores))) if len(scores) else 0
         suspended[cohort][np.argsort(-scores, kind="stable")[:wanted]] = True
 
-    # How far over the line that suspension draws: rates of 0.5% and of 20% then both have customers that stand out.
+    # The intensity depends on the distance to the line between suspended and others, so that at each risk rate some
+    # customers have strong habits.
     line = np.quantile(inclination, 1 - risk_rate)
     intensity = 1 / (1 + np.exp(-3.0 * (inclination - line)))
     habits = {

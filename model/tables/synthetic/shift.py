@@ -1,4 +1,4 @@
-"""A behaviour that changes from a moment on, for drift drills."""
+"""A behaviour that changes at a given time, for drift drills."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ BEHAVIOURS: Final = {
     "crypto_share": "the weight of crypto ramps among a customer's transactions is multiplied",
     "failed_share": "the chance that a top-up or a transfer fails is multiplied",
     "declined_share": "the chance that a card payment is declined is multiplied",
-    "pass_through": "the chance that money in leaves again within hours is multiplied",
-    "velocity": "the number of transactions is multiplied, the added ones following minutes after the others",
+    "pass_through": "the chance that incoming money leaves again within hours is multiplied",
+    "velocity": "the number of transactions is multiplied; added ones follow minutes after existing ones",
 }
 
 
@@ -27,7 +27,7 @@ BEHAVIOURS: Final = {
 class Shift:
     """Multiply `feature` (one of BEHAVIOURS) by `factor` for transactions created at `at` (aware) or later.
 
-    Raises ConfigError where the behaviour is unknown, the moment has no zone or the factor isn't a number >= 0.
+    Raises ConfigError if the behaviour is unknown, `at` has no time zone or the factor isn't a number >= 0.
     """
 
     feature: str
@@ -37,43 +37,42 @@ class Shift:
     def __post_init__(self) -> None:
         if self.feature not in BEHAVIOURS:
             raise ConfigError(
-                f"shift: {self.feature!r} is not a behaviour that can be shifted.",
-                remedy=f"Choose one of {', '.join(BEHAVIOURS)}.",
+                f"shift: {self.feature!r} is not a known behaviour.", remedy=f"Use one of {', '.join(BEHAVIOURS)}."
             )
         if self.at.tzinfo is None:
-            raise ConfigError(f"shift: the moment {self.at} has no time zone.", remedy="Give it one, e.g. UTC.")
+            raise ConfigError(f"shift: the time {self.at} has no time zone.", remedy="Add one, such as UTC.")
         if not (math.isfinite(self.factor) and self.factor >= 0):
-            raise ConfigError(f"shift: the factor {self.factor} is no number >= 0.", remedy="Give one, e.g. 2.0.")
+            raise ConfigError(
+                f"shift: the factor {self.factor} is not a number >= 0.", remedy="Use a number such as 2.0."
+            )
 
     def factors(self, feature: str, moments: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return float64[n]: `factor` where it shifts `feature` and the moment (us since 1970) is in it, else 1."""
+        """Return float64[n]: `factor` for moments (us since 1970) in the shift of `feature`, else 1."""
         if feature != self.feature:
             return np.ones(len(moments))
         return np.where(moments >= _microseconds(self.at), self.factor, 1.0)
 
 
 def factors(shift: Shift | None, feature: str, moments: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return float64[n]: the factor of `feature` at each moment (us since 1970); all ones where nothing shifts."""
+    """Return float64[n]: the factor of `feature` at each moment (us since 1970); all ones without a shift."""
     return np.ones(len(moments)) if shift is None else shift.factors(feature, moments)
 
 
 def parse_shift(text: str) -> Shift:
-    """Read `amount=2.0@2024-08-15` (a date or an RFC 3339 time, UTC unless it says otherwise).
+    """Read a shift such as `amount=2.0@2024-08-15` (a date or an RFC 3339 time, by default in UTC).
 
-    Raises ConfigError showing the form.
+    Raises ConfigError for another form.
     """
     name, _, rest = text.partition("=")
     factor, _, moment = rest.partition("@")
     try:
         at = datetime.fromisoformat(moment.strip())
         return Shift(
-            feature=name.strip().replace("-", "_"),
-            at=at if at.tzinfo else at.replace(tzinfo=UTC),
-            factor=float(factor),
+            feature=name.strip().replace("-", "_"), at=at if at.tzinfo else at.replace(tzinfo=UTC), factor=float(factor)
         )
     except ValueError as error:
         raise ConfigError(
-            f"shift: {text!r} can't be read.", remedy="Write BEHAVIOUR=FACTOR@DATE, e.g. amount=2.0@2024-08-15."
+            f"shift: {text!r} can't be read.", remedy="Write BEHAVIOUR=FACTOR@DATE, such as amount=2.0@2024-08-15."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Four tables with the traps of real ones, in memory or as files."""
+"""Makes four synthetic tables with the irregularities of real tables, in memory or as files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from customer_risk.model.tables.synthetic.population import Population, populate
 from customer_risk.model.tables.synthetic.shift import Shift
 
 LOWEST_RATE, HIGHEST_RATE = 0.005, 0.2
-_UNLABELLED_LACKS = ("date_of_birth", "category_id")
 _LABEL = "user_current_state"
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The four raw tables, typed, under the raw tables' column names."""
+    """The four raw tables, typed, with the columns of raw tables."""
 
     users_labelled: pl.DataFrame
     transactions_labelled: pl.DataFrame
@@ -30,23 +29,30 @@ class Tables:
     transactions_unlabelled: pl.DataFrame
 
     def items(self) -> tuple[tuple[str, pl.DataFrame], ...]:
-        """Return each table by its file's name."""
+        """Return the name and the frame of each table."""
         return tuple((name, getattr(self, name)) for name in self.__slots__)
 
 
 def generate(
     *, customers: int, seed: int, risk_rate: float = 0.1, unlabelled: int | None = None, shift: Shift | None = None
 ) -> Tables:
-    """Make `customers` labelled customers, `unlabelled` (None: as many) to score, and their events, by the seed alone.
+    """Make `customers` labelled customers and `unlabelled` customers to score (by default the same number).
 
-    `risk_rate` is the share of suspended customers, 0.005 to 0.2, met exactly but for rounding. Raises ConfigError.
+    The seed alone decides the content. `risk_rate`, from 0.005 to 0.2, is the exact share of suspended customers, up to
+    rounding. Raises ConfigError.
     """
     others = customers if unlabelled is None else unlabelled
     if customers < 2 or others < 1:
-        raise ConfigError(f"{customers} labelled and {others} other customers are too few.", remedy="Ask for more.")
+        raise ConfigError(
+            f"{customers} labelled customers and {others} to score are too few.",
+            remedy="Use at least 2 labelled customers and 1 to score.",
+        )
+    if seed < 0:
+        raise ConfigError(f"The seed {seed} is negative.", remedy="Use 0 or a greater number.")
     if not LOWEST_RATE <= risk_rate <= HIGHEST_RATE:
         raise ConfigError(
-            f"A risk rate of {risk_rate} is outside {LOWEST_RATE} to {HIGHEST_RATE}.", remedy="Choose one inside."
+            f"The risk rate {risk_rate} is outside {LOWEST_RATE} to {HIGHEST_RATE}.",
+            remedy="Choose a rate in this range.",
         )
     people_seed, activity_seed, log_seed, file_seed = np.random.SeedSequence(seed).spawn(4)
     people = populate(np.random.default_rng(people_seed), labelled=customers, unlabelled=others, risk_rate=risk_rate)
@@ -65,32 +71,32 @@ def generate(
 
 
 def synthesize(
-    folder: Path,
+    folder: str | Path,
     *,
     customers: int,
     seed: int,
     risk_rate: float = 0.1,
     unlabelled: int | None = None,
-    format: Format = "csv",  # noqa: A002  the name that users know from the command
+    format: Format = "csv",  # noqa: A002  named as the option of the command
     shift: Shift | None = None,
 ) -> None:
-    """Write the four tables of `generate` into `folder`, each file whole or not at all. Raises ConfigError."""
+    """Write the four tables of `generate` into `folder`, each file completely or not at all. Raises ConfigError."""
     if format not in FORMATS:
-        raise ConfigError(f"There is no table format {format!r}.", remedy="Choose csv or parquet.")
+        raise ConfigError(f"{format!r} is not a table format.", remedy="Use csv or parquet.")
     tables = generate(customers=customers, seed=seed, risk_rate=risk_rate, unlabelled=unlabelled, shift=shift)
     for name, frame in tables.items():
-        save(_as_text(frame) if format == "csv" else frame, folder / f"{name}.{format}")
+        save(_as_text(frame) if format == "csv" else frame, Path(folder) / f"{name}.{format}")
 
 
 def _snapshots(random: np.random.Generator, people: Population, labelled: int) -> pl.DataFrame:
-    """Repeat some profiles, some of them changed, and show a few suspended customers as active too."""
+    """Return the profiles; some are repeated, some repeated ones change, and a few suspended ones also are ACTIVE."""
     n = len(people.suspended)
     customer = np.arange(n)
     times = np.where(random.random(n) < 0.13, np.minimum(1 + random.geometric(0.75, n), 7), 1)
     twofold = people.suspended & (random.random(n) < 0.08)
     suspended = np.flatnonzero(people.suspended[:labelled])
     if len(suspended) > 1:
-        twofold[suspended[0]] = True  # small tables show the trap too
+        twofold[suspended[0]] = True  # so that small tables have a customer with both labels, too
     times = np.maximum(times, np.where(twofold, 2, 1))
     rows = np.repeat(customer, times)
     snapshot = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
@@ -107,7 +113,7 @@ def _snapshots(random: np.random.Generator, people: Population, labelled: int) -
 
 
 def _shared(random: np.random.Generator, events: pl.DataFrame, labelled: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the labelled customers' events, and those of them that go to the other cohort's file, also or instead."""
+    """Return the labelled customers' events, and the events of some of them for the other cohort's file."""
     chosen = np.flatnonzero(random.random(labelled) < 0.16)
     own = events.filter(pl.col("customer") < labelled)
     foreign = own.filter(pl.col("customer").is_in(chosen))
@@ -125,7 +131,7 @@ def _shuffled(random: np.random.Generator, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """Write times and booleans as the raw CSV files do: no trailing zero in the fraction, TRUE and FALSE."""
+    """Return times and booleans in the form of raw CSV files: no trailing zeros in the fraction, TRUE and FALSE."""
     times = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
     return frame.with_columns(
         pl.col(times).dt.to_string("%Y-%m-%d %H:%M:%S%.6f UTC").str.replace(r"\.?0+ UTC$", " UTC"),

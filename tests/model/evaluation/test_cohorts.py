@@ -12,7 +12,7 @@ from customer_risk.model.evaluation import cohorts as joining
 
 
 def test_joining_is_the_first_transaction_in_the_customers_order():
-    """Each customer's first event's moment, None for one without events, in the customers' order."""
+    """Each customer has the time of the first event, or None without events, in the customers' order."""
     customers = pl.DataFrame({"customer_id": ["b", "a", "c"]})
     events = pl.DataFrame(
         {
@@ -28,14 +28,14 @@ def test_joining_is_the_first_transaction_in_the_customers_order():
 
 
 def test_periods_are_named():
-    """Months and ISO weeks have sortable names, also at a year's turn; no day is no transaction."""
+    """Months and ISO weeks have names that sort by time, also at the turn of a year; no day gives "no transaction"."""
     assert joining.month(date(2024, 8, 9)) == "2024-08"
     assert joining.week(date(2024, 12, 30)) == "2025-W01"
     assert joining.month(None) == joining.week(None) == "no transaction"
 
 
 def test_cohort_rows_count_by_period():
-    """Customers and suspended ones by period, in order, those who never transacted last."""
+    """Customers and suspended customers are counted by period, with those without transactions last."""
     rows = joining.cohort_rows(
         ["no transaction", "2024-09", "2024-08", "2024-08"], np.array([True, False, True, False]), 0.95
     )
@@ -47,7 +47,7 @@ def test_cohort_rows_count_by_period():
 
 
 def test_the_weekly_flow_counts_everyone():
-    """Thirty customers over three weeks, dated or not, are ten a week; without any date it is unknown."""
+    """Thirty customers over three weeks, with or without a date, are ten per week; without dates it is None."""
     days = [date(2024, 8, 1), date(2024, 8, 21), *[None] * 28]
     assert joining.customers_per_week(days) == pytest.approx(10)
     assert joining.customers_per_week([None]) is None

@@ -1,4 +1,4 @@
-"""Strategies compared, and how they move."""
+"""The comparison of strategies, and its sensitivity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from customer_risk.model.training.splits import repeated_folds
 
 
 class _Known:
-    """A model whose margins are given by row."""
+    """A model with given margins."""
 
     names = ()
 
@@ -27,7 +27,7 @@ class _Known:
 
 @pytest.fixture(scope="module")
 def costs():
-    """The default loss matrix, with room for every review."""
+    """The default loss matrix, with capacity for every review."""
     return msgspec.structs.replace(load_config().costs, reviews_per_week=10_000)
 
 
@@ -39,11 +39,7 @@ def _inputs(rate=None, seed=1, n=400):
     ids = [f"c-{at}" for at in range(n)]
     fits = tuple(
         FoldFit(
-            repeat,
-            fold,
-            labels[fold.train],
-            Fitted(_Known(), 1.0, 0.0, margins[fold.train], 4),
-            margins[fold.test],
+            repeat, fold, labels[fold.train], Fitted(_Known(), 1.0, 0.0, margins[fold.train], 4), margins[fold.test]
         )
         for repeat, folds in enumerate(repeated_folds(ids, labels, folds=4, repeats=2, seed=1))
         for fold in folds
@@ -56,49 +52,49 @@ def _decided(costs, rate=None):
     return decide(inputs, costs, make_draws(400, 2, draws=50, confidence=0.9, seed=1), inner, "made up")
 
 
-def test_every_strategy_is_there_and_one_ships(costs):
-    """Segments, least cost, greatest F1, recall and nobody are compared; the segments ship."""
+def test_every_strategy_is_compared_and_the_segments_ship(costs):
+    """The strategies are segments, least cost, greatest F1, recall and nobody; the segments are shipped."""
     found = _decided(costs).strategies
     assert [one.key for one in found] == ["segments", "least_cost", "max_f1", "recall", "nobody"]
     assert [one.key for one in found if one.shipped] == ["segments"]
 
 
 def test_on_calibrated_probabilities_the_loss_matrix_loses_least(costs):
-    """Reviewing and proposing by the loss matrix loses less than any other strategy, and nobody flagged most."""
+    """The loss matrix loses less than any other strategy, and flagging nobody loses most."""
     loss = {one.key: one.loss_per_customer.estimate for one in _decided(costs).strategies}
     assert min(loss, key=loss.get) == "segments"
     assert max(loss, key=loss.get) == "nobody"
 
 
-def test_recall_keeps_its_promise_about(costs):
+def test_the_cut_off_for_a_recall_reaches_about_that_recall(costs):
     """The cut-off chosen inside the folds for a recall of 0.7 finds about that share outside."""
     found = {one.key: one for one in _decided(costs).strategies}["recall"]
     assert found.recall.estimate == pytest.approx(0.7, abs=0.08)
 
 
-def test_counts_add_up_to_the_customers(costs):
+def test_confusion_counts_add_up_to_the_customers(costs):
     """Each strategy's confusion holds every customer once."""
     for one in _decided(costs).strategies:
         cells = msgspec.to_builtins(one.confusion).values()
         assert sum(cells) == pytest.approx(400)
 
 
-def test_thresholds_are_the_loss_matrixs(costs):
-    """With room for every review, the shipped cut-offs are the loss matrix's own."""
+def test_thresholds_follow_from_the_loss_matrix(costs):
+    """With capacity for every review, the shipped cut-offs are those of the loss matrix."""
     found = _decided(costs)
     assert Cuts(found.medium, found.high) == loss_matrix_cuts(costs)
     assert {one.key: one.threshold for one in found.strategies}["least_cost"] == least_cost(costs)
 
 
 def test_capacity_is_explained(costs):
-    """Where capacity raises Medium, the explanation says so."""
+    """If the capacity raises Medium, the explanation says so."""
     found = _decided(msgspec.structs.replace(costs, reviews_per_week=2))
     assert found.medium > loss_matrix_cuts(costs).medium
     assert "2 reviews a week" in found.explanation
 
 
-def test_the_portfolios_rate_holds_where_given(costs):
-    """With a portfolio's rate, fewer are flagged, the rate is told, and nobody flagged loses that rate's misses."""
+def test_a_given_portfolio_rate_replaces_the_samples(costs):
+    """With a lower portfolio rate, fewer customers are flagged, and flagging nobody loses the misses at that rate."""
     sample, portfolio = _decided(costs), _decided(costs, rate=0.02)
     share = [
         {one.key: one for one in found.strategies}["least_cost"].flagged_share.estimate for found in (sample, portfolio)
@@ -110,7 +106,7 @@ def test_the_portfolios_rate_holds_where_given(costs):
 
 
 def test_rates_move_the_cuts_down_as_risk_rises(costs):
-    """Were the true rate higher, the wanted cut-offs on the shown probability would be lower, and the loss greater."""
+    """At a higher true rate, the best cut-offs on the shown probability are lower and the loss is greater."""
     rows = _decided(costs).rate_sensitivity
     assert [row.risk_rate for row in rows] == sorted(row.risk_rate for row in rows)
     cuts = [row.high_cut for row in rows]
@@ -120,15 +116,15 @@ def test_rates_move_the_cuts_down_as_risk_rises(costs):
 
 
 def test_costs_move_cuts_and_savings(costs):
-    """A dearer miss lowers the cut-offs and saves more; each cost is halved and doubled."""
+    """A more expensive miss lowers the cut-offs and increases the savings; each cost is halved and doubled."""
     rows = {(row.cost, row.factor): row for row in _decided(costs).cost_sensitivity}
     assert rows["missed_risky", 2.0].high_cut < rows["missed_risky", 0.5].high_cut
     assert rows["missed_risky", 2.0].saved["segments"] > rows["missed_risky", 0.5].saved["segments"]
     assert {cost for cost, _ in rows} == {"missed_risky", "wrongly_flagged", "review"}
 
 
-def test_the_decision_curve_starts_where_everybody_is_flagged(costs):
-    """At the lowest threshold the model is worth about what flagging everybody is; later it is worth more."""
+def test_the_decision_curve_starts_with_all_customers_flagged(costs):
+    """At the lowest threshold the net benefit of the model is about that of flagging everybody; later it is greater."""
     curve = _decided(costs).decision_curve
     assert curve[0].model == pytest.approx(curve[0].everybody, abs=0.01)
     assert curve[30].model > curve[30].everybody
@@ -145,7 +141,7 @@ def test_segments_share_out_every_customer(costs):
 
 
 def test_cut_offs_are_chosen_without_the_customers_judged(costs):
-    """A strategy is shown each training side alone, never the customers whom it will judge."""
+    """A strategy chooses its cut-offs on each training side only, without the test customers."""
     inputs, _ = _inputs()
     sizes = []
 

@@ -30,8 +30,8 @@ def test_every_value_is_counted_once(values):
     assert (np.diff(found.edges) > 0).all()
 
 
-def test_missing_values_are_counted_aside():
-    """Missing values stand in their own counts."""
+def test_missing_values_are_counted_separately():
+    """Missing values are counted separately."""
     values = np.arange(100.0)
     values[[0, 1, 50]] = np.nan
     found = _made(values)
@@ -39,14 +39,14 @@ def test_missing_values_are_counted_aside():
     assert sum(found.suspended) + sum(found.active) == 97
 
 
-def test_a_wholly_missing_feature_has_no_middle():
-    """Where nobody has a value there is no median, and the feature alone says nothing."""
+def test_a_completely_missing_feature_has_no_median():
+    """Without any value there is no median, and the feature's own AUC is 0.5."""
     found = _made(np.full(100, np.nan))
     assert found.median_active is None
     assert found.auc == 0.5
 
 
 def test_long_tails_are_drawn_on_a_log_scale():
-    """Values over orders of magnitude get a log scale, even ones don't."""
+    """Values over several orders of magnitude have a log scale; evenly spread values don't."""
     assert _made(np.exp(np.arange(100.0) / 8)).log_scale
     assert not _made(np.arange(100.0)).log_scale

@@ -28,7 +28,7 @@ DAY = date(2024, 9, 30)
 
 
 def compared(suspended: list[int], flagged: list[int], names: str, **settings: int) -> Fairness:
-    """One attribute "side" whose slices are the letters of `names`."""
+    """Return one attribute "side" whose slices are the letters of `names`."""
     chosen = np.array(flagged, dtype=bool)
     return fairness(
         "flagged",
@@ -41,26 +41,26 @@ def compared(suspended: list[int], flagged: list[int], names: str, **settings: i
 
 
 def slice_of(found: Fairness, name: str) -> Slice:
-    """The slice of that name."""
+    """Return the slice of that name."""
     return next(each for each in found.slices if each.name == name)
 
 
 def gap_of(found: Fairness, measure: str) -> Gap:
-    """The gap in that measure."""
+    """Return the gap in that measure."""
     return next(each for each in found.gaps if each.measure == measure)
 
 
 @given(st.integers(1, 300).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
 def test_wilson_equals_scipys(counts: tuple[int, int]):
-    """A share's interval is the one that SciPy gives by Wilson's method."""
+    """A share's interval equals SciPy's by Wilson's method."""
     count, of = counts
     share = wilson(count, of, confidence=0.9)
     expected = binomtest(count, of).proportion_ci(confidence_level=0.9, method="wilson")
     assert (share.value, share.low, share.high) == pytest.approx((count / of, expected.low, expected.high), abs=1e-12)
 
 
-def test_wilson_of_nobody_says_why():
-    """A share of no one has no value and no interval, and gives the reason."""
+def test_a_share_of_no_customers_has_a_reason():
+    """A share of no customers has no value and no interval, but a reason."""
     share = wilson(0, 0, why="no suspended customer in this slice")
     assert (share.value, share.low, share.high) == (None, None, None)
     assert share.why == "no suspended customer in this slice"
@@ -75,14 +75,14 @@ def test_newcombe_gives_the_published_intervals(first, second, expected):
     assert newcombe(wilson(*first), wilson(*second)) == pytest.approx(expected, abs=5e-5)
 
 
-def test_a_difference_to_nothing_is_refused():
+def test_a_missing_share_cannot_be_subtracted():
     """A share that isn't computable can't be subtracted."""
-    with pytest.raises(ValueError, match="no difference"):
+    with pytest.raises(ValueError, match="is not defined"):
         newcombe(wilson(1, 2), wilson(0, 0))
 
 
 def test_slices_count_each_rate_over_its_own_customers():
-    """Caught counts over the suspended, false alarms over the others, precision over the flagged."""
+    """`caught` is a share of the suspended, `false_alarms` of the others, `precision` of the flagged."""
     found = slice_of(compared([1, 1, 1, 0, 0, 0, 0, 1], [1, 1, 0, 1, 0, 0, 0, 0], "aaaaaaab"), "a")
     assert (found.caught.count, found.caught.of) == (2, 3)
     assert (found.false_alarms.count, found.false_alarms.of) == (1, 4)
@@ -93,19 +93,19 @@ def test_slices_count_each_rate_over_its_own_customers():
 
 
 def test_a_slice_without_positives_is_not_computable():
-    """Where a slice holds no suspended customer, its true positive rate says so rather than reading zero."""
+    """The true positive rate of a slice without suspended customers isn't computable, instead of zero."""
     caught = slice_of(compared([1, 1, 0, 0], [1, 0, 1, 0], "aabb"), "b").caught
     assert caught.value is None
     assert caught.why == "no suspended customer in this slice"
 
 
 def test_a_slice_of_positives_only_has_no_false_positive_rate():
-    """Where a slice holds only suspended customers, its false positive rate isn't computable."""
+    """The false positive rate of a slice with suspended customers only isn't computable."""
     assert slice_of(compared([1, 1, 0, 0], [1, 0, 1, 0], "aabb"), "a").false_alarms.why is not None
 
 
-def test_a_slice_with_nobody_flagged_has_no_precision():
-    """Precision isn't computable where nobody is flagged."""
+def test_a_slice_without_flagged_customers_has_no_precision():
+    """The precision of a slice without flagged customers isn't computable."""
     assert slice_of(compared([1, 1, 0, 0], [1, 0, 0, 0], "aabb"), "b").precision.value is None
 
 
@@ -126,7 +126,7 @@ def test_equalized_odds_is_the_wider_of_its_two_gaps():
 
 
 def test_small_slices_are_withheld():
-    """Of a slice with fewer customers than the minimum only the size is told, and it takes no part in gaps."""
+    """A slice with fewer customers than the minimum has only its size, and isn't part of any gap."""
     found = compared([0] * 8, [0, 0, 0, 1, 1, 1, 1, 1], "aaabbbbc", minimum=2)
     small = slice_of(found, "c")
     assert small.customers == 1
@@ -137,23 +137,23 @@ def test_small_slices_are_withheld():
     assert gap_of(found, "parity").slices == 2
 
 
-def test_few_positives_take_no_part_in_the_gap():
+def test_slices_with_few_positives_are_not_compared():
     """A slice large enough, but with fewer suspended customers than the minimum, is shown and not compared."""
     found = compared([1, 0, 0, 1, 1, 0], [1, 0, 0, 1, 0, 0], "aaabbb", minimum=2)
     assert slice_of(found, "a").caught.value == 1.0
     assert gap_of(found, "true_positive").slices == 1
 
 
-def test_a_gap_of_one_slice_says_why():
-    """Where fewer than two slices hold enough customers, the gap isn't computable and says what lacks."""
+def test_a_gap_of_one_slice_has_a_reason():
+    """If fewer than two slices have enough customers, the gap isn't computable, for that reason."""
     gap = gap_of(compared([1, 0, 0, 0], [1, 0, 1, 0], "aabb", minimum=2), "true_positive")
     assert gap.value is None
-    assert gap.why == "fewer than two slices hold 2 suspended customers"
+    assert gap.why == "fewer than two slices have 2 suspended customers"
     assert gap_of(compared([1, 0, 0, 0], [1, 0, 1, 0], "aabb", minimum=2), "equalized_odds").why == gap.why
 
 
 def test_by_chance_agrees_with_shuffled_names():
-    """The chance of a gap this large agrees with shuffling the slices' names among the customers."""
+    """The probability of a gap this large agrees with that of shuffling the slices' names among the customers."""
     random = np.random.default_rng(5)
     names = list("a" * 30 + "b" * 20 + "c" * 15)
     flagged = (random.random(65) < 0.3).astype(int)
@@ -169,7 +169,7 @@ def test_by_chance_agrees_with_shuffled_names():
 
 
 def test_by_chance_of_equalized_odds_agrees_with_shuffling_within_labels():
-    """The chance of an equalized odds gap agrees with shuffling names among the suspended and among the others."""
+    """The probability of an equalized odds gap agrees with that of shuffling names within each label."""
     random = np.random.default_rng(6)
     names, risky = np.array(list("ab" * 40)), np.arange(80) < 30
     flagged = random.random(80) < np.where(risky, 0.6, 0.1)
@@ -185,7 +185,7 @@ def test_by_chance_of_equalized_odds_agrees_with_shuffling_within_labels():
 
 
 def test_the_same_seed_gives_the_same_answer():
-    """Nothing in the comparison depends on anything but its inputs and its seed."""
+    """The same inputs and seed give the same comparison."""
     inputs = ([1, 0] * 20, [1, 1, 0, 0] * 10, "aabbc" * 8)
     assert compared(*inputs) == compared(*inputs)
 
@@ -202,13 +202,13 @@ def test_the_same_seed_gives_the_same_answer():
         (None, UNKNOWN),
     ],
 )
-def test_age_bands_turn_on_the_birthday(born: date | None, band: str):
-    """Someone enters a band on the birthday itself; impossible and missing births are "not stated"."""
+def test_age_bands_change_on_the_birthday(born: date | None, band: str):
+    """A customer enters an age band on the birthday; impossible and missing dates of birth are "not stated"."""
     assert age_band(born, on=DAY) == band
 
 
 def test_groups_read_gender_residence_and_age_from_the_tables():
-    """The three attributes come from the customers' own columns, in the table's order."""
+    """The three attributes come from the customers' columns, in the order of the table."""
     customers = pl.DataFrame(
         {
             "gender": ["F", "M", None],
@@ -224,18 +224,18 @@ def test_groups_read_gender_residence_and_age_from_the_tables():
 
 
 def test_rare_values_are_pooled():
-    """Values with too few customers share one slice, so that none of them points at a person."""
+    """Values with too few customers share one slice, so that no slice identifies a person."""
     customers = pl.DataFrame({"country_of_residence": ["FR"] * 10 + ["GF", "GP", "RE"]})
     assert groups(customers, on=DAY, minimum=5)["residence"] == ("FR",) * 10 + (POOLED,) * 3
 
 
-def test_absent_and_empty_columns_make_no_attribute():
-    """An attribute whose column isn't there, or holds nothing, isn't compared."""
+def test_absent_and_empty_columns_are_not_compared():
+    """An attribute whose column is absent or empty isn't compared."""
     customers = pl.DataFrame({"gender": [None, None]}, schema={"gender": pl.String})
     assert groups(customers, on=DAY) == {}
 
 
-def test_chance_is_never_called_impossible():
-    """A gap that no deal reached has the chance of one in one more than the deals, not zero."""
+def test_the_probability_by_chance_is_never_zero():
+    """The probability of a gap larger than in every shuffle is 1 / (shuffles + 1), not zero."""
     gap = gap_of(compared([0] * 80, [1] * 40 + [0] * 40, "a" * 40 + "b" * 40, shuffles=99), "parity")
     assert gap.by_chance == pytest.approx(1 / 100)

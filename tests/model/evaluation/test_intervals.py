@@ -23,7 +23,7 @@ def _draws(n, repeats=2, draws=200):
 
 
 def test_every_metric_of_the_results_is_computed():
-    """With flags and folds given, each metric that the results name is there, and none besides."""
+    """With flags and folds, exactly the metrics of `METRICS` are computed."""
     labels, scores = _sample()
     folds = np.tile(np.arange(200) % 4, (2, 1))
     found = intervals.all_metrics(labels, scores, _draws(200), flagged=scores > 0.5, folds=folds)
@@ -31,7 +31,7 @@ def test_every_metric_of_the_results_is_computed():
 
 
 def test_a_draw_equals_computing_on_the_drawn_customers():
-    """The weighted metric of a draw is the plain metric of the customers drawn, repeated as often as drawn."""
+    """The weighted metric of a draw equals the metric of the drawn customers, repeated as often as they were drawn."""
     labels, scores = _sample()
     draws = _draws(200, draws=20)
     found = intervals.all_metrics(labels, scores, draws)["average_precision"]
@@ -59,7 +59,7 @@ def test_ranking_is_averaged_over_folds_and_pooled_beside_it():
 
 
 def test_blocks_change_nothing(monkeypatch):
-    """Cutting the draws into blocks, for memory's sake, changes no number."""
+    """Computing draws in blocks changes no number."""
     labels, scores = _sample()
     whole = intervals.all_metrics(labels, scores, _draws(200))["roc_auc"].draws
     monkeypatch.setattr(intervals, "CELLS", 700)
@@ -67,7 +67,7 @@ def test_blocks_change_nothing(monkeypatch):
 
 
 def test_weights_leave_customers_out():
-    """Customers of weight 0 count nowhere: a stratum is measured on its own."""
+    """Customers with weight 0 don't count, so a stratum is measured alone."""
     labels, scores = _sample(repeats=1)
     members = np.arange(200) < 120
     found = intervals.all_metrics(labels, scores, _draws(200, repeats=1), weights=members.astype(float))
@@ -79,8 +79,8 @@ def test_weights_leave_customers_out():
     assert moved["average_precision"].draws == pytest.approx(found["average_precision"].draws)
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    """Of many samples from one population, about nine in ten 90% intervals hold the population's mean recall."""
+def test_intervals_cover_the_true_value_as_often_as_stated():
+    """Of many samples from one population, about 90% of the 90% intervals contain the population's recall."""
     covered = 0
     for seed in range(60):
         random = np.random.default_rng(seed)
@@ -95,7 +95,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
 
 
 def test_pairing_narrows_a_difference():
-    """The difference of two like procedures, on the same draws, is known far better than either figure."""
+    """The difference of two similar procedures, on the same draws, has a much narrower interval than either."""
     labels, scores = _sample(n=300, repeats=1)
     draws = _draws(300, repeats=1)
     one = intervals.all_metrics(labels, scores, draws)["roc_auc"]
@@ -104,15 +104,15 @@ def test_pairing_narrows_a_difference():
     assert paired.high - paired.low < (alone.high - alone.low) / 3
 
 
-def test_undefined_stays_undefined():
-    """A metric that no repeat has is None, and one that most draws lack has no bounds."""
+def test_undefined_metrics_have_no_bounds():
+    """A metric without a value in any repeat is None; one without a value in most draws has no bounds."""
     assert intervals.interval(Measured((float("nan"),), np.array([np.nan, 1.0])), 0.9).estimate is None
     found = intervals.interval(Measured((0.5,), np.array([np.nan, 0.4, 0.6])), 0.9)
     assert (found.estimate, found.low, found.high) == (0.5, None, None)
 
 
-def test_the_calibration_errors_interval_holds_its_estimate():
-    """Drawing customers adds to the calibration error by itself; its interval is centred, and holds the estimate."""
+def test_the_interval_of_the_calibration_error_contains_the_estimate():
+    """The interval of the calibration error, which sampling increases, is centred and contains the estimate."""
     random = np.random.default_rng(4)
     p = random.random(300)
     labels = random.random(300) < p
@@ -123,7 +123,7 @@ def test_the_calibration_errors_interval_holds_its_estimate():
 
 
 def test_wilson_by_hand():
-    """Ten of forty at 95%: Wilson's bounds are 0.142 and 0.402; of nobody there is no share."""
+    """Wilson's bounds for ten of forty at 95% are 0.142 and 0.402; a share of no customers is None."""
     found = intervals.wilson(10, 40, 0.95)
     assert (round(found.low, 3), round(found.high, 3)) == (0.142, 0.402)
     assert intervals.wilson(0, 0, 0.95).estimate is None

@@ -37,7 +37,7 @@ def test_ranking_equals_scikit_learn(cases):
 @settings(max_examples=80, deadline=None)
 @given(rows)
 def test_recall_at_precision_equals_trying_every_cut(cases):
-    """The greatest recall of all cut-offs that reach the precision; 0 where none does."""
+    """It is the greatest recall of all cut-offs that reach the precision, or 0."""
     labels, scores, weights = _arrays(cases)
     best = 0.0
     for cut in np.unique(scores):
@@ -77,8 +77,8 @@ def test_brier_equals_scikit_learn(cases):
     )
 
 
-def test_many_weightings_at_once_equal_one_by_one():
-    """A block of weightings gives what each gives alone."""
+def test_several_weightings_at_once_equal_each_alone():
+    """Several weightings at once give the same results as each alone."""
     random = np.random.default_rng(1)
     labels, scores = random.random(50) < 0.3, random.random(50)
     weights = random.integers(0, 4, size=(7, 50)).astype(float)
@@ -90,7 +90,7 @@ def test_many_weightings_at_once_equal_one_by_one():
 
 
 def test_calibration_error_by_hand():
-    """In ten bins of ten, each off by its own amount, the error is the mean distance."""
+    """With ten equal bins, the error is the mean distance of the bins."""
     p = np.repeat(np.linspace(0.05, 0.95, 10), 10)
     observed = np.linspace(0.0, 0.9, 10)
     labels = np.concatenate([np.arange(10) < round(10 * share) for share in observed])
@@ -98,15 +98,15 @@ def test_calibration_error_by_hand():
 
 
 def test_equal_probabilities_share_a_bin():
-    """One probability for everyone is one bin: its error is the distance to the rate."""
+    """Equal probabilities are one bin, whose error is the distance to the rate."""
     labels = np.arange(100) < 20
     assert metrics.equal_count_bins(np.full(100, 0.3)).tolist() == [0] * 100
     found = metrics.probability(labels, np.full(100, 0.3), np.ones((1, 100)))
     assert found["calibration_error"][0] == pytest.approx(0.1)
 
 
-def test_bins_hold_equal_counts():
-    """A hundred different probabilities fall into ten bins of ten."""
+def test_bins_have_equal_counts():
+    """A hundred different probabilities are divided into ten bins of ten."""
     counts = np.bincount(metrics.equal_count_bins(np.random.default_rng(0).random(100)))
     assert counts.tolist() == [10] * 10
 
@@ -119,7 +119,7 @@ def test_one_class_is_undefined():
 
 
 def test_a_feature_separates_in_either_direction():
-    """A feature's own ROC-AUC is the better of both directions, and a missing value may be the sign."""
+    """A feature's ROC-AUC is the best of both directions, with missing values as the lowest or highest."""
     labels = np.arange(10) < 5
     assert metrics.auc_of_feature(labels, np.arange(10.0)) == 1.0
     assert metrics.auc_of_feature(labels, -np.arange(10.0)) == 1.0

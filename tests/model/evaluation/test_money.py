@@ -1,4 +1,4 @@
-"""Money, by hand."""
+"""Costs and savings, computed by hand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def costs() -> Costs:
 
 
 def test_worth_by_hand(costs):
-    """One caught, one half caught, one missed; two proposals and two reviews paid, one good customer harmed."""
+    """Loss, savings and return of two proposals and two reviews equal those computed by hand."""
     found = worth(LABELS, PROPOSED, REVIEWED, costs, np.ones((1, 8)))
     spent, avoided = 4 * 50 + 200, 1000 + 500
     assert found["loss"][0] == pytest.approx((3000 - avoided + spent) / 8)
@@ -33,8 +33,8 @@ def test_worth_by_hand(costs):
     assert found["analyst_share"][0] == pytest.approx(4 / 8)
 
 
-def test_nobody_flagged_costs_the_misses(costs):
-    """Flagging nobody loses every risky customer, saves nothing and has no return."""
+def test_flagging_no_customer_costs_the_misses(costs):
+    """Flagging nobody loses every risky customer, saves 0 and has no return."""
     none = np.zeros(8, dtype=bool)
     found = worth(LABELS, none, none, costs, np.ones((1, 8)))
     assert found["loss"][0] == pytest.approx(3000 / 8)
@@ -50,8 +50,8 @@ def test_net_benefit_by_hand():
     assert everybody == pytest.approx((3 - 5 * 0.25) / 8)
 
 
-def test_weights_price_the_portfolio(costs):
-    """Halving the weight of the risky halves what can be lost."""
+def test_halving_the_weight_of_risky_customers_halves_the_loss(costs):
+    """Halving the weight of risky customers halves the possible loss."""
     none = np.zeros(8, dtype=bool)
     weights = np.where(LABELS, 0.5, 1.3)[None, :]
     assert worth(LABELS, none, none, costs, weights)["loss"][0] == pytest.approx(1500 / 8)

@@ -1,4 +1,4 @@
-"""A whole run's results, small but real: 160 drawn customers whose every figure is computed, none typed in."""
+"""Small results of a run: the figures of 160 random customers, computed by the package."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ CUSTOMERS, SUSPENDED = 160, 30
 
 
 def made() -> RunResults:
-    """Draw the customers and everything that follows from them, always the same."""
+    """Return the results of random customers; each call gives the same."""
     random = np.random.default_rng(11)
     labels = np.arange(CUSTOMERS) < SUSPENDED
     random.shuffle(labels)
@@ -480,13 +480,13 @@ def _fairness(probabilities, labels, random):
 
 @pytest.fixture(scope="session")
 def results() -> RunResults:
-    """A whole run's results."""
+    """The results of a run."""
     return made()
 
 
 @pytest.fixture(scope="session")
 def bare(results: RunResults) -> RunResults:
-    """The same run with every optional part missing and every metric not computable."""
+    """The results of a run without any optional part, and with no computable metric."""
     nothing = Interval(estimate=None)
     replace = msgspec.structs.replace
     lost = dict.fromkeys(METRICS, nothing)
@@ -537,13 +537,13 @@ def bare(results: RunResults) -> RunResults:
 
 @pytest.fixture(scope="session")
 def day() -> date:
-    """A day to count ages on."""
+    """The day for computing ages."""
     return date(2024, 9, 30)
 
 
 @pytest.fixture(scope="session")
 def page_of(results: RunResults) -> str:
-    """The whole page, drawn once."""
+    """The page, rendered once."""
     from customer_risk.model.report.pages import page
 
     return page(results)
@@ -551,7 +551,7 @@ def page_of(results: RunResults) -> str:
 
 @pytest.fixture(scope="session")
 def words_of():
-    """Gives all the words of a section, folded ones and tables too, as one text."""
+    """A function that returns all text of a section, including folds and tables."""
     return _words
 
 

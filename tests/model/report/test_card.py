@@ -18,19 +18,19 @@ SECTIONS = (
 
 
 def test_it_has_the_sections_of_a_model_card(results):
-    """The sections are Mitchell et al.'s, with out-of-scope uses and the human sign-off beside them."""
+    """The sections are those of Mitchell et al., with out-of-scope uses and sign-off."""
     assert tuple(re.findall(r"^## (.+)$", card(results), re.MULTILINE)) == SECTIONS
 
 
 @pytest.mark.parametrize("metric", ["average_precision", "roc_auc", "precision", "recall"])
-def test_metrics_stand_with_their_intervals(results, metric):
+def test_metrics_have_their_intervals(results, metric):
     """Each contender's metric is stated with its interval."""
     text = card(results)
     for contender in results.contenders:
         assert spoken(contender.metrics[metric]) in text
 
 
-def test_no_table_is_torn(results):
+def test_every_row_has_as_many_cells_as_the_head(results):
     """In each table every row has as many cells as the head."""
     tables = re.findall(r"(?:^\|.*\n)+", card(results), re.MULTILINE)
     assert len(tables) == 3
@@ -38,15 +38,15 @@ def test_no_table_is_torn(results):
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
 
 
-def test_the_seal_of_the_run_is_whole(results):
-    """Whoever holds the card can find the very bundle, tables and commit."""
+def test_the_card_identifies_the_run(results):
+    """The card identifies the bundle, the tables and the commit."""
     text, run = card(results), results.provenance
     for seal in (run.bundle_version, run.git_commit, run.data_hash, run.catalogue_hash, str(run.seed)):
         assert seal in text
 
 
-def test_markup_in_text_is_harmless(results):
-    """Text from the run is neither Markdown nor HTML."""
+def test_markup_in_text_is_escaped(results):
+    """Text of the results is escaped for Markdown and HTML."""
     assert "&lt;b&gt;not&lt;/b&gt;" in card(results)
     assert plain("a | b `c` <i>\n# d") == r"a \| b \`c\` &lt;i&gt; \# d"
 
@@ -56,20 +56,20 @@ def test_it_is_short(results):
     assert len(card(results).split()) < 1700
 
 
-def test_it_is_the_same_again(results):
+def test_the_same_results_give_the_same_card(results):
     """The same results give the same card."""
     assert card(results) == card(results)
 
 
-def test_missing_parts_say_so(bare):
-    """Without metrics, slices and gaps the card still stands and says what isn't computable."""
+def test_the_card_says_which_parts_are_missing(bare):
+    """Without metrics, slices and gaps the card says what isn't computable."""
     text = card(bare)
     assert "not computable" in text
     assert "**Groups.** Not computable" in text
 
 
-def test_gaps_that_cannot_be_computed_are_told(results):
-    """A decision of which no gap is computable says so, rather than that there is none."""
+def test_a_decision_without_a_computable_gap_is_stated(results):
+    """A decision without a computable gap says so."""
     lost = tuple(
         dataclasses.replace(each, gaps=tuple(gap for gap in each.gaps if gap.value is None))
         for each in results.fairness
@@ -77,8 +77,8 @@ def test_gaps_that_cannot_be_computed_are_told(results):
     assert "No gap is computable" in card(msgspec.structs.replace(results, fairness=lost))
 
 
-def test_synthetic_data_and_default_costs_are_stamped(results):
-    """The card's title and notes mark synthetic tables and default costs, and only these."""
+def test_synthetic_data_and_default_costs_are_marked(results):
+    """Only cards of synthetic tables and of default costs are marked."""
     real = msgspec.structs.replace(
         results,
         provenance=msgspec.structs.replace(results.provenance, synthetic=False),
@@ -90,12 +90,12 @@ def test_synthetic_data_and_default_costs_are_stamped(results):
     assert "Default costs" not in card(real)
 
 
-def test_whose_card_it_is_and_how_old_is_stated(results):
+def test_organisation_and_dates_are_stated(results):
     """Organisation, dates, author and readers are at the top; the action rule is stated with version and minimum."""
     text = card(results)
     for said in (
-        "- **Data of:** Bank of Examples;", "- **Newest event in the data:** 2024-09-30",
-        "- **Date of the commit:** 2024-10-01", "- **Author:** A. Author", "- **Written for:** the risk committee",
+        "- **Source of the data:** Bank of Examples;", "- **Newest event in the data:** 2024-09-30",
+        "- **Date of the commit:** 2024-10-01", "- **Author:** A. Author", "- **Readers:** the risk committee",
         ("- **Action rule:** version 2: off-boarding is proposed for a High customer in whose transactions at least "
         "1 declared pattern is found"), "PASS\\_THROUGH",
     ):  # fmt: skip

@@ -1,4 +1,4 @@
-"""Everything that a run found out is on the page: change any value of the results, and the page changes."""
+"""The page shows every field of the results: a change of any field changes the page."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ CHOICES = {
 
 
 def plainly(results: RunResults) -> Any:
-    """The results as lists and mappings."""
+    """Return the results as lists and mappings."""
     return msgspec.json.decode(msgspec.json.encode(results))
 
 
 def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Walk to every leaf, taking of each sequence the first item only."""
+    """Yield the path of every leaf, in the first item of each sequence only."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from leaves(inner, (*path, key))
@@ -73,7 +73,7 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
 
 
 def changed(value: Any, pattern: str) -> Any:
-    """Give another value of the same kind."""
+    """Return another value of the same kind."""
     match value:
         case _ if pattern in CHOICES:
             return CHOICES[pattern]
@@ -89,7 +89,7 @@ def changed(value: Any, pattern: str) -> Any:
 
 
 def told(results: RunResults) -> tuple[Any, dict[str, Picture]]:
-    """All that the page says in words, and its pictures by name."""
+    """Return all text of the page, and its pictures by name."""
     pictures: dict[str, Picture] = {}
 
     def words(blocks: tuple[Block, ...]) -> list[Any]:
@@ -108,8 +108,8 @@ def told(results: RunResults) -> tuple[Any, dict[str, Picture]]:
     return (page, identity(results), imprint(results)), pictures
 
 
-def test_every_field_is_told_or_drawn(results, monkeypatch):
-    """Changing any one leaf of the results changes the page's words, or the drawing that shows it."""
+def test_every_field_is_in_the_text_or_a_plot(results, monkeypatch):
+    """Changing any leaf of the results changes the text of the page, or the plot that shows it."""
     monkeypatch.setattr(bands, "DRAWS", 20)
     before, pictures = told(results)
     plain = plainly(results)
@@ -118,7 +118,7 @@ def test_every_field_is_told_or_drawn(results, monkeypatch):
     seen = set()
     for path in leaves(plain):
         pattern = ".".join("*" if isinstance(step, int) else step for step in path)
-        reason = pattern.startswith("fairness") and pattern.endswith(".why")  # told where there is no value
+        reason = pattern.startswith("fairness") and pattern.endswith(".why")  # shown only without a value
         if pattern in seen or pattern in HIDDEN or reason:
             continue
         seen.add(pattern)
@@ -135,14 +135,14 @@ def test_every_field_is_told_or_drawn(results, monkeypatch):
     assert not silent, "\n".join(silent)
 
 
-def test_every_top_level_field_of_the_results_is_looked_at(results):
-    """No field of the results is empty in this test's run, so none escapes the test above."""
+def test_no_field_of_the_results_is_empty(results):
+    """No field of these results is empty, so the test above covers all fields."""
     empty = [name for name in RunResults.__struct_fields__ if getattr(results, name) in ((), {}, "", None)]
     assert empty == []
 
 
 @pytest.mark.parametrize("lists", [HIDDEN, DRAWN])
-def test_no_exception_is_stale(results, lists):
-    """Each path that is excepted exists in the results."""
+def test_every_exception_is_a_path_of_the_results(results, lists):
+    """Each exception is a path of the results."""
     paths = {".".join("*" if isinstance(step, int) else step for step in path) for path in leaves(plainly(results))}
     assert lists.keys() <= paths

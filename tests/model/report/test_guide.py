@@ -12,7 +12,7 @@ GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "report.md"
 
 
 def test_the_guide_names_the_reports_parts_in_order(results):
-    """The guide's table of parts is the report's own contents."""
+    """The guide lists the sections of the report in their order."""
     table = GUIDE.read_text(encoding="utf-8").split("## What is in it", 1)[1].split("\n## ", 1)[0]
     parts = [part.strip() for part in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)]
     titles = [

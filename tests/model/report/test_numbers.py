@@ -54,14 +54,14 @@ MINUS = "\N{MINUS SIGN}"
     ],
 )
 def test_each_form_is_written_in_one_way(value, form, digits, text):
-    """A number is written in its form, with a real minus sign and none before a zero."""
+    """A number has its form, with a minus sign instead of a hyphen, and without a sign before zero."""
     assert written(value, form, digits=digits) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(1234, "1,234"), (5.0, "5"), (104.333, "104.3"), (42.0, "42"), (0.97, "1"), (0.0, "0")]
 )
-def test_counts_keep_a_decimal_only_where_they_have_one(value, text):
+def test_only_means_of_counts_have_a_decimal(value, text):
     """A whole count has no decimals; a mean of counts has one."""
     assert count(value) == text
 
@@ -80,30 +80,30 @@ def test_counts_keep_a_decimal_only_where_they_have_one(value, text):
     ],
 )
 def test_feature_values_have_three_significant_digits(value, text):
-    """A feature's value is short whatever its size, and a missing one says so."""
+    """A feature's value is short at any size; a missing value is "missing"."""
     assert quantity(value) == text
 
 
 def test_an_interval_names_its_currency_once():
-    """Bounds in EUR say EUR before the first one only."""
+    """Only the first bound in EUR has the currency."""
     assert span(Interval(estimate=1.0, low=-2.0, high=3.0), "euro") == f"{EURO}{MINUS}2.00 to 3.00"
 
 
-def test_an_estimate_without_an_interval_stands_alone():
-    """Where there are no bounds, none are written."""
+def test_an_estimate_without_an_interval_has_no_bounds():
+    """Without bounds the text is empty."""
     assert spoken(Interval(estimate=0.5)) == "0.50"
     assert cell(Interval(estimate=0.5)).below == ""
 
 
-def test_a_cell_that_cannot_be_computed_says_why():
-    """The reason stands under "not computable"; a share brings its own."""
+def test_a_cell_that_cannot_be_computed_has_a_reason():
+    """The reason is below "not computable"; a share has its own reason."""
     assert (cell(None, why="too few").main, cell(None, why="too few").below) == ("not computable", "too few")
     assert cell(wilson(0, 0, why="nobody here")).below == "nobody here"
     assert share_cell(wilson(0, 0, why="nobody here")).below == "nobody here"
 
 
 def test_a_share_shows_its_counts():
-    """A share's cell holds the counts and the interval beside the value."""
+    """A share's cell has the value, the counts and the interval."""
     shown = share_cell(wilson(3, 4))
     assert shown.main == "75%"
     assert shown.below.startswith("3 of 4; ")
@@ -112,8 +112,8 @@ def test_a_share_shows_its_counts():
 @pytest.mark.parametrize(
     ("low", "high", "covered"), [(-0.1, 0.1, True), (0.0, 0.1, True), (0.01, 0.1, False), (None, None, True)]
 )
-def test_an_interval_that_touches_zero_covers_it(low, high, covered):
-    """A difference is told from none only by an interval that excludes 0; without one it never is."""
+def test_an_interval_that_touches_zero_includes_it(low, high, covered):
+    """An interval that touches 0, or without bounds, covers 0."""
     assert covers_zero(Interval(estimate=0.05, low=low, high=high)) is covered
 
 
@@ -125,31 +125,31 @@ def test_an_interval_that_touches_zero_covers_it(low, high, covered):
         (Interval(estimate=-0.02, low=-0.03, high=-0.01), "brier", "ahead of B by 0.020"),
         (Interval(estimate=0.02, low=0.01, high=0.03), "brier", "behind B by 0.020"),
         (Interval(estimate=0.1, low=-0.05, high=0.25), "roc_auc", "don't show which is better"),
-        (Interval(estimate=0.1), "roc_auc", "proves nothing"),
+        (Interval(estimate=0.1), "roc_auc", "this can be chance"),
         (Interval(estimate=0.0, low=-0.1, high=0.1), "roc_auc", "are equal"),
         (Interval(estimate=None), "roc_auc", "can't be compared"),
     ],
 )
-def test_a_verdict_claims_what_its_interval_supports(difference, metric, said):
-    """Who is ahead follows the metric's good direction, and nothing is claimed where the interval covers 0."""
+def test_a_verdict_follows_its_interval(difference, metric, said):
+    """The verdict follows the metric's better direction, and claims nothing if the interval covers 0."""
     assert said in verdict(difference, metric, first="A", second="B")
 
 
-def test_a_verdict_that_covers_zero_never_says_excludes():
-    """A difference whose interval covers 0 isn't called proven."""
+def test_a_verdict_with_zero_in_its_interval_never_says_excludes():
+    """A difference whose interval covers 0 doesn't "exclude 0"."""
     assert "excludes" not in verdict(Interval(estimate=0.1, low=-0.05, high=0.25), "f1", first="A", second="B")
 
 
 @pytest.mark.parametrize(
     ("names", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
 )
-def test_names_are_listed_as_people_do(names, text):
-    """Names are parted by commas, the last by "and"."""
+def test_names_are_separated_by_commas_and_and(names, text):
+    """Names are separated by commas, the last by "and"."""
     assert listed(names) == text
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 times"), (1, "once"), (2, "twice"), (5, "5 times")])
-def test_repetitions_are_told_in_words(number, text):
+def test_repetitions_are_words(number, text):
     """One time is written "once"."""
     assert times(number) == text
 
@@ -159,19 +159,19 @@ def test_repetitions_are_told_in_words(number, text):
     [(0, "0 customers", "were"), (1, "1 customer", "was"), (1.04, "1 customer", "was"), (1.5, "1.5 customers", "were")],
 )
 def test_nouns_and_verbs_agree_with_the_written_count(number, text, verb):
-    """Noun and verb follow the count as it is written, so that a mean of 1.04 isn't "1 customers"."""
+    """Noun and verb agree with the written count, so that a mean of 1.04 isn't "1 customers"."""
     assert counted(number) == text
     assert were(number) == verb
 
 
-def test_an_irregular_plural_is_given():
+def test_an_irregular_plural_can_be_given():
     """An irregular plural can be given."""
     assert counted(2, "entry", "entries") == "2 entries"
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.5, "+0.50"), (-0.5, f"{MINUS}0.50"), (0.001, "0.00"), (-0.001, "0.00")])
 def test_a_zero_has_no_sign(value, text):
-    """A signed number that is written as 0 has no sign."""
+    """A signed number that rounds to 0 has no sign."""
     assert signed(value) == text
 
 
@@ -187,7 +187,7 @@ def test_a_zero_has_no_sign(value, text):
         (Interval(estimate=0.04), ""),
     ],
 )
-def test_the_bounds_of_a_difference_show_on_which_side_of_zero_they_are(difference, bounds):
+def test_bounds_of_a_difference_show_their_sign(difference, bounds):
     """Only a bound of 0 is written as 0."""
     assert difference_span(difference) == bounds
 

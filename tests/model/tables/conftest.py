@@ -1,4 +1,4 @@
-"""Two tiny cohorts whose every row a test can see and alter."""
+"""Two small cohorts, whose rows a test can change."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EVENT = {
 
 @dataclass
 class Bank:
-    """Four tables as lists of rows; `write` puts them where the reader finds them."""
+    """Four tables as lists of rows; `write` writes them as files."""
 
     folder: Path
     users_labelled: list[dict[str, Any]] = field(default_factory=list)
@@ -50,18 +50,18 @@ class Bank:
     transactions_unlabelled: list[dict[str, Any]] = field(default_factory=list)
 
     def user(self, customer: str, label: str | None = None, **changes: Any) -> dict[str, Any]:
-        """Give a profile row; with a label and a date of birth where it is given."""
+        """Return a profile row; with a label if it is given, then also with a date of birth."""
         row = {"user_id": customer} | PROFILE
         if label is not None:
             row |= {"date_of_birth": "1990-01-01", "user_current_state": label}
         return row | changes
 
     def event(self, customer: str, transaction: str, **changes: Any) -> dict[str, Any]:
-        """Give an event row."""
+        """Return an event row."""
         return {"id": transaction, "user_id": customer} | EVENT | changes
 
     def write(self) -> Path:
-        """Write every table that has rows as CSV, each value as it is given."""
+        """Write every table that has rows as CSV, and return the folder."""
         for name in ("users_labelled", "transactions_labelled", "users_unlabelled", "transactions_unlabelled"):
             rows = getattr(self, name)
             if rows:
@@ -73,7 +73,7 @@ class Bank:
 
 @pytest.fixture
 def bank(tmp_path: Path) -> Bank:
-    """Four labelled customers, one of them suspended; two to score; an event each, and one of a labelled customer's."""
+    """Four labelled customers, one of them suspended, and two to score; one event each, and one in both files."""
     bank = Bank(tmp_path)
     bank.users_labelled = [bank.user(name, "SUSPENDED" if name == "a" else "ACTIVE") for name in "abcd"]
     bank.transactions_labelled = [bank.event(name, f"t-{name}") for name in "abcd"]
@@ -84,7 +84,7 @@ def bank(tmp_path: Path) -> Bank:
 
 @pytest.fixture
 def lenient(tmp_path: Path) -> Any:
-    """A configuration in which any share of rows may fail and any label rate is right."""
+    """A configuration that allows any share of failing rows and any label rate."""
     from customer_risk.model.config import load_config
 
     file = tmp_path / "lenient.yaml"
@@ -94,7 +94,7 @@ def lenient(tmp_path: Path) -> Any:
 
 @pytest.fixture
 def load(bank: Bank, lenient: Any) -> Callable[..., Any]:
-    """Write the bank's tables and load a cohort of them leniently."""
+    """A function that writes the bank's tables and loads a cohort with the lenient configuration."""
     from customer_risk.model.tables.cleaning import load_cohort
 
     def load(cohort: str = "labelled", **options: Any) -> Any:

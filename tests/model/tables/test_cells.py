@@ -24,7 +24,7 @@ def written(text: str) -> str:
 
 @pytest.mark.parametrize("sign", _SIGNS)
 @pytest.mark.parametrize("before", ["", " ", "\u3000", "\xa0", "\u200b", "\ufeff", "\x0b ", "'", "' '"])
-def test_a_sign_gets_an_apostrophe_in_front(sign, before) -> None:
+def test_an_apostrophe_is_put_before_a_sign(sign, before) -> None:
     """A text that begins with a formula's sign, in any width, also after blanks, is written after an apostrophe."""
     text = f"{before}{sign}1+1"
     assert written(text) == f"'{text}"
@@ -32,7 +32,7 @@ def test_a_sign_gets_an_apostrophe_in_front(sign, before) -> None:
 
 
 @pytest.mark.parametrize("text", ["\t=1", "\tx", "\rx", "\nx"])
-def test_a_cell_that_begins_with_a_tab_or_line_end_gets_an_apostrophe_in_front(text) -> None:
+def test_an_apostrophe_is_put_before_a_tab_or_line_end(text) -> None:
     """A text that begins with a tab or a line end is written after an apostrophe."""
     assert written(text) == f"'{text}"
 
@@ -43,7 +43,7 @@ def test_numbers_and_plain_text_are_kept(text) -> None:
     assert written(text) == text
 
 
-def test_columns_of_numbers_stay_numbers() -> None:
+def test_columns_of_numbers_are_unchanged() -> None:
     """Columns that aren't text are unchanged."""
     frame = pl.DataFrame({"a": [-12.5, 3.0], "b": [-1, None]})
     assert escape_cells(frame).equals(frame)
@@ -60,6 +60,6 @@ _ALPHABETS = st.one_of(
 @example("'-5")
 @example("'-5\n")
 @given(_ALPHABETS)
-def test_every_text_reads_back(text) -> None:
+def test_every_text_is_the_same_after_writing_and_reading(text) -> None:
     """Any text is the same after it was written to a file and read back."""
     assert unescape_cell(written(text)) == text

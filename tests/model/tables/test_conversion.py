@@ -1,4 +1,4 @@
-"""Amounts of other currencies, and the rates that convert them."""
+"""Amounts in other currencies, and their conversion."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from click.testing import CliRunner
 from customer_risk.model.cli.tables import check
 from customer_risk.model.errors import ConfigError, RuleFailure
 from customer_risk.model.features.frame import feature_table
-from customer_risk.model.offboarding.scoring import score_tables
+from customer_risk.model.offboarding.scoring import score as score_tables
 from customer_risk.model.tables.cleaning import load_cohort
 from customer_risk.model.tables.mapping import Mapping, load_mapping
 from customer_risk.model.tables.reading import read_cohort
 
 HEADER = "day,currency,eur_per_unit\n"
-# Powers of two: converting there and back changes no bit of an amount.
+# Powers of two, with which converting an amount and back changes no bit.
 RATES = {"USD": (0.5, 0.25), "GBP": (2.0, 4.0)}
 
 
@@ -39,10 +39,12 @@ def _converted(bank, folder: Path, lines: str, **settings: int):
     return read_cohort(bank.write(), "labelled", load_mapping(_mapping(folder, lines, **settings)))
 
 
-def _rewritten(source: Path, folder: Path) -> tuple[Path, Path]:
-    """Write tables with two thirds of the amounts in USD and GBP; return their folder and the mapping."""
+@pytest.fixture(scope="module")
+def rewritten(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The synthetic tables with two thirds of the amounts in USD and GBP: their folder, and the mapping."""
+    folder = tmp_path_factory.mktemp("rewritten")
     days: set[date] = set()
-    for path in sorted(source.glob("*.csv")):
+    for path in sorted(synthetic.glob("*.csv")):
         frame = pl.read_csv(path, infer_schema=False)
         if path.stem.startswith("transactions"):
             day = pl.col("created_at").str.slice(0, 10).str.to_date()
@@ -70,9 +72,9 @@ def _rewritten(source: Path, folder: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("cohort", ["labelled", "unlabelled"])
-def test_converted_tables_give_the_same_features(synthetic, tmp_path, cohort) -> None:
-    """Tables of which a part is in other currencies give the features of the tables in EUR."""
-    tables, mapping = _rewritten(synthetic, tmp_path)
+def test_converted_tables_give_the_same_features(synthetic, rewritten, cohort) -> None:
+    """Tables partly in other currencies give the same features as tables in EUR."""
+    tables, mapping = rewritten
     wanted = load_cohort(synthetic, cohort)
     found = load_cohort(tables, cohort, mapping=load_mapping(mapping))
     assert found.counts["events_in_other_currencies"] == found.counts["converted_events"] > 1000
@@ -82,7 +84,7 @@ def test_converted_tables_give_the_same_features(synthetic, tmp_path, cohort) ->
 
 
 def test_an_amount_is_converted_by_the_rate_of_its_creation_day(bank, tmp_path) -> None:
-    """Each row gets the rate of its creation's day in UTC, and the conversion is recorded with both amounts."""
+    """A row is converted by the rate of the day of its creation in UTC, and recorded with both amounts."""
     bank.transactions_labelled = [
         bank.event("a", "1", currency="USD", amount="100", created_at="2024-08-26T23:30:00-01:00"),
         bank.event("b", "2", currency="GBP", amount="10"),
@@ -115,7 +117,7 @@ def test_an_amount_is_converted_by_the_rate_of_its_creation_day(bank, tmp_path) 
     ],
 )
 def test_a_day_without_a_rate_has_the_latest_earlier_one(bank, tmp_path, day, most_days, rate) -> None:
-    """On a weekend the latest earlier rate counts, if it is at most `most_days` days old."""
+    """A day without a rate has the latest earlier one, if it is at most `most_days` days old."""
     bank.transactions_labelled = [bank.event("a", "1", currency="USD", amount="100", created_at=f"{day} 10:00:00 UTC")]
     tables = _converted(bank, tmp_path, "2024-08-23,USD,0.5\n2024-08-10,USD,0.1\n", most_days=most_days)
     row = tables.transactions.frame.row(0, named=True)
@@ -124,7 +126,7 @@ def test_a_day_without_a_rate_has_the_latest_earlier_one(bank, tmp_path, day, mo
 
 
 def test_rows_without_a_rate_are_refused_by_currency_and_day(bank, tmp_path) -> None:
-    """The refusal counts rows by currency, names the days that lack a rate, and says what to add."""
+    """The message counts rows by currency, and names the days without a rate."""
     bank.transactions_labelled += [bank.event("a", str(at), currency="USD") for at in range(3)]
     bank.transactions_labelled += [bank.event("b", "x", currency="CHF")]
     mapping = load_mapping(_mapping(tmp_path, "2024-08-26,USD,0.5\n"))
@@ -141,8 +143,8 @@ def _lenient(folder: Path):
     return load_config(folder / "config.yaml")
 
 
-def test_without_rates_the_refusal_says_how_to_name_them(bank) -> None:
-    """Rows in other currencies are counted by currency, and the message names the option."""
+def test_without_rates_the_message_names_the_setting(bank) -> None:
+    """The message counts rows by currency, and names the setting."""
     bank.transactions_labelled += [bank.event("a", str(at), currency="USD") for at in range(1500)]
     bank.transactions_labelled += [bank.event("a", f"g{at}", currency="GBP") for at in range(256)]
     bank.transactions_labelled += [bank.event("a", f"c{at}", currency=f"X{at}" * 30) for at in range(5)]
@@ -154,11 +156,9 @@ def test_without_rates_the_refusal_says_how_to_name_them(bank) -> None:
     assert "(rates: {file: rates.csv})" in message
 
 
-@pytest.mark.parametrize(
-    ("written", "code"), [("eur", "EUR"), ("Eur ", "EUR"), ("\u20ac", "EUR"), ("usd", "USD"), ("US Dollar", "EUR")]
-)
-def test_another_spelling_of_a_currency_is_told_with_the_setting(bank, written, code) -> None:
-    """A value that isn't a code of three capital letters is refused, and the setting in the message maps it."""
+@pytest.mark.parametrize(("written", "code"), [("Eur ", "EUR"), ("\u20ac", "EUR"), ("usd", "USD")])
+def test_the_message_about_a_spelling_of_a_currency_has_the_setting(bank, written, code) -> None:
+    """The message about a value that isn't a code of three capital letters has a setting that maps it."""
     for row in bank.transactions_labelled:
         row["currency"] = written
     with pytest.raises(RuleFailure) as caught:
@@ -171,7 +171,7 @@ def test_another_spelling_of_a_currency_is_told_with_the_setting(bank, written, 
 
 
 def test_a_failing_row_names_its_currency_and_day(bank, tmp_path, lenient) -> None:
-    """A row that has no rate is set aside and listed with its currency, amount and time."""
+    """A row without a rate is dropped, and listed with its currency, amount and time."""
     bank.transactions_labelled.append(bank.event("a", "1", currency="USD", amount="7"))
     mapping = load_mapping(_mapping(tmp_path, "2023-08-26,USD,0.5\n"))
     cohort = load_cohort(bank.write(), "labelled", mapping=mapping, config=lenient)
@@ -181,8 +181,8 @@ def test_a_failing_row_names_its_currency_and_day(bank, tmp_path, lenient) -> No
     assert cohort.counts["kept_events"] == 4
 
 
-def test_an_unreadable_amount_or_time_is_that_rows_fault(bank, tmp_path, lenient) -> None:
-    """Rows in other currencies whose amount or time can't be read fail that rule, and aren't converted."""
+def test_an_unreadable_amount_or_time_fails_only_its_rule(bank, tmp_path, lenient) -> None:
+    """Rows in other currencies with an unreadable amount or time fail that rule only, and aren't converted."""
     bank.transactions_labelled += [
         bank.event("a", "1", currency="USD", amount="much"),
         bank.event("a", "2", currency="USD", created_at="yesterday"),
@@ -191,38 +191,34 @@ def test_an_unreadable_amount_or_time_is_that_rows_fault(bank, tmp_path, lenient
     mapping = load_mapping(_mapping(tmp_path, "2024-08-26,USD,0.5\n"))
     cohort = load_cohort(bank.write(), "labelled", mapping=mapping, config=lenient)
     failed = {key: count for key, count in cohort.counts.items() if key.startswith("failed_")}
-    assert failed == {
-        "failed_amount_readable": 1,
-        "failed_created_at_readable": 1,
-        "failed_amount_usable": 1,
-    }
+    assert failed == {"failed_amount_readable": 1, "failed_created_at_readable": 1, "failed_amount_usable": 1}
 
 
-def test_faulty_rates_end_every_command(bank, tmp_path) -> None:
+def test_faulty_rates_are_refused_by_every_command(bank, tmp_path) -> None:
     """Rates that can't be used are refused before the tables are read."""
     mapping = load_mapping(_mapping(tmp_path, "2024-08-26,USD,-1\n"))
     with pytest.raises(ConfigError, match=r"rates\.csv, line 2, eur_per_unit"):
         read_cohort(bank.write(), "labelled", mapping)
 
 
-def test_check_says_how_many_rows_are_in_which_currency(synthetic, tmp_path) -> None:
+def test_check_counts_rows_by_currency(rewritten) -> None:
     """`check` counts currencies, without rates as a failure and with them as converted."""
-    tables, mapping = _rewritten(synthetic, tmp_path)
+    tables, mapping = rewritten
     without = CliRunner().invoke(check, [str(tables)])
     assert without.exit_code == 1
     assert " rows are not in EUR: " in without.output
     assert "Convert them first, or name a table of rates" in without.output
     done = CliRunner().invoke(check, [str(tables), "--mapping", str(mapping)])
     assert done.exit_code == 0, done.output
-    assert f"are converted by {tmp_path / 'rates.csv'}." in done.output
+    assert f"are converted by {mapping.with_name('rates.csv')}." in done.output
 
 
-def test_scoring_records_its_conversions(synthetic, bundle, tmp_path) -> None:
+def test_scoring_records_its_conversions(synthetic, rewritten, bundle, tmp_path) -> None:
     """A scoring run has the scores of the tables in EUR, each conversion, and the sha256 of the rates."""
-    tables, mapping = _rewritten(synthetic, tmp_path)
+    tables, mapping = rewritten
     made_at = datetime(2026, 1, 5, tzinfo=UTC)
-    plain = score_tables(bundle, synthetic, tmp_path / "plain", made_at=made_at)
-    run = score_tables(bundle, tables, tmp_path / "out", made_at=made_at, mapping=mapping)
+    plain = score_tables(bundle, synthetic, tmp_path / "plain", made_at=made_at).run
+    run = score_tables(bundle, tables, tmp_path / "out", made_at=made_at, mapping=mapping).run
     assert run.scores == plain.scores
     assert "rates.csv" in run.tables
     with (tmp_path / "out" / "conversions.csv").open() as file:

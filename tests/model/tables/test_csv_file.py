@@ -1,4 +1,4 @@
-"""CSV tables, and their records that aren't rows."""
+"""CSV tables, and records with more or fewer fields than the header."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def append(bank: Any, name: str, text: str) -> None:
     ids=["footer", "short", "cut off", "long", "after blank lines", "long text"],
 )
 def test_a_record_of_another_length_is_a_failing_row(bank: Any, text: str, said: str) -> None:
-    """Such a record becomes no customer; its failing row has its place, line, number of fields and beginning."""
+    """Such a record is not a customer, but a failing row with its line, number of fields and first characters."""
     append(bank, "users_labelled", text)
     tables = read_cohort(bank.folder, "labelled")
     assert tables.users.frame["customer_id"].to_list() == ["a", "b", "c", "d"]
@@ -51,15 +51,15 @@ def test_a_record_of_another_length_is_a_failing_row(bank: Any, text: str, said:
 
 
 @pytest.mark.parametrize("text", ["\n\n\n", "\r\n \r\n", "\x1a", f"\n{',' * 15}\n", "\n\x1a\x1a"])
-def test_lines_without_text_are_no_rows(bank: Any, text: str) -> None:
+def test_empty_lines_are_not_rows(bank: Any, text: str) -> None:
     """Empty lines, empty records and Ctrl-Z at the end of a file are neither rows nor failing rows."""
     append(bank, "users_labelled", text)
     users = read_table(bank.folder, "users", "labelled", Mapping())
     assert (users.rows, users.malformed.height) == (4, 0)
 
 
-def test_rows_keep_their_places_around_a_malformed_record(bank: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A malformed record in the middle counts as a row, so that later rows are found at their numbers, in any chunk."""
+def test_malformed_records_are_counted_in_row_numbers(bank: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A malformed record counts as a row, so that later rows keep their numbers, in any chunk."""
     monkeypatch.setattr(csv_file, "_CELLS", 20)
     bank.transactions_labelled[3]["amount"] = "abc"
     folder = bank.write()
@@ -73,26 +73,29 @@ def test_rows_keep_their_places_around_a_malformed_record(bank: Any, monkeypatch
 
 
 def test_too_many_malformed_records_are_refused(bank: Any) -> None:
-    """Training and scoring stop above the share of failing rows, naming the rule and the line."""
+    """Training and scoring stop above the share of failing rows, with the rule and the line."""
     append(bank, "transactions_labelled", "(941 rows affected)\n")
     tables, limits = read_cohort(bank.folder, "labelled"), load_config().checks
-    with pytest.raises(RuleFailure, match=rf"1 of 5 rows .*fail {RULE}, row 5 the first \(line 6 has 1 field"):
+    with pytest.raises(
+        RuleFailure, match=rf"1 of 5 rows .*more or fewer fields.*{RULE}; the first is row 5: line 6 has 1 field"
+    ):
         refuse_unusable(tables, examine(tables, limits), limits)
 
 
-def test_a_footer_of_the_other_cohort_is_no_customer(bank: Any) -> None:
-    """The other cohort's customers are those of its valid records."""
+def test_malformed_records_of_the_other_cohort_are_not_customers(bank: Any) -> None:
+    """Malformed records are not customers of the other cohort."""
     append(bank, "users_labelled", "(941 rows affected)\n")
     assert read_cohort(bank.folder, "unlabelled").others.to_list() == ["a", "b", "c", "d"]
 
 
-def test_a_table_of_malformed_records_alone(bank: Any) -> None:
-    """A table that lost all rows names the rule that emptied it, and the first line."""
+def test_a_table_of_malformed_records_only_is_refused(bank: Any) -> None:
+    """The message about a table of malformed records has the rule and the first line."""
     folder = bank.write()
     header = (folder / "users_labelled.csv").read_text().splitlines()[0]
     (folder / "users_labelled.csv").write_text(f"{header}\na,b\nc,d\n")
     with pytest.raises(
-        EmptyTable, match=rf"no row is left: 2 of 2 rows fail {RULE}; line 2 has 2 fields, but the header has 16"
+        EmptyTable,
+        match=rf"all 2 rows have more or fewer fields .*{RULE}\); line 2 has 2 fields, but the header has 16",
     ):
         read_table(folder, "users", "labelled", Mapping())
 
@@ -111,7 +114,7 @@ def test_columns_without_a_name_are_left_out(bank: Any) -> None:
     assert columns(bank.folder, "t", CsvForm()) == ("a",)
 
 
-def test_a_cell_larger_than_python_allows(bank: Any) -> None:
-    """A table's cell may have 200 KiB."""
+def test_a_cell_can_exceed_pythons_limit(bank: Any) -> None:
+    """A cell can have 200 KiB."""
     bank.users_labelled[0]["occupation"] = "x" * 200 * 1024
     assert read_table(bank.write(), "users", "labelled", Mapping()).frame["occupation"].str.len_chars()[0] == 200 * 1024

@@ -1,4 +1,4 @@
-"""How a bank writes CSV."""
+"""The forms of CSV files."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ AMERICAN = CsvForm(date_format="M/D/YYYY")
     ],
 )
 def test_decimal_commas(text: str, number: float | None) -> None:
-    """With decimal commas, points or blanks may mark thousands; what could be read in two ways is unreadable."""
+    """With decimal commas, points or blanks may separate thousands; ambiguous numbers are unreadable."""
     assert read_numbers(in_our_form(pl.Series([text]), pl.Float64(), GERMAN)).to_list() == [number]
 
 
@@ -79,8 +79,8 @@ def test_decimal_commas(text: str, number: float | None) -> None:
         (CsvForm(), "31.12.1989", None),
     ],
 )
-def test_forms_of_dates(form: CsvForm, text: str, date: str | None) -> None:
-    """A date is read in the mapping's form and in ISO 8601, also with a midnight behind it, and in no other."""
+def test_dates_are_read_in_the_mappings_form(form: CsvForm, text: str, date: str | None) -> None:
+    """A date is read in the mapping's form and in ISO 8601, with or without a midnight after it."""
     (read,) = read_dates(in_our_form(pl.Series([text]), pl.Date(), form)).to_list()
     assert (read and read.isoformat()) == date
 
@@ -101,8 +101,8 @@ def test_forms_of_dates(form: CsvForm, text: str, date: str | None) -> None:
         (CsvForm(), "2023-12-31 23:59", None),
     ],
 )
-def test_forms_of_times(form: CsvForm, text: str, time: str | None) -> None:
-    """The date of a time is written in the mapping's form; then a time may lack its seconds, as Excel shows it."""
+def test_times_are_read_in_the_mappings_form(form: CsvForm, text: str, time: str | None) -> None:
+    """A time whose date is in the mapping's form may lack its seconds."""
     (read,) = read_times(in_our_form(pl.Series([text]), UTC, form)).to_list()
     assert (read and read.isoformat()) == time
 
@@ -118,14 +118,14 @@ def test_forms_of_times(form: CsvForm, text: str, time: str | None) -> None:
         ("users: {csv: {separator: ';'}}", ";"),
     ],
 )
-def test_separators_of_a_mapping(tmp_path, content: str, form: str) -> None:
+def test_a_mapping_names_separators(tmp_path, content: str, form: str) -> None:
     """A mapping names a separator for all tables or for those of one kind; a tab by its escape or its name."""
     (tmp_path / "mapping.yaml").write_text(content)
     assert load_mapping(tmp_path / "mapping.yaml").form("users").delimiter == form
 
 
-def test_one_kind_may_be_written_otherwise() -> None:
-    """The form of one kind of table takes the place of the mapping's own."""
+def test_one_kind_of_table_can_have_another_form() -> None:
+    """The form of one kind of table replaces that of the mapping."""
     mapping = Mapping.from_dict({"csv": {"decimal": ","}, "users": {"csv": {"separator": ";"}}})
     assert mapping.form("users") == CsvForm(separator=";")
     assert mapping.form("transactions") == CsvForm(decimal=",")
@@ -144,8 +144,8 @@ def test_one_kind_may_be_written_otherwise() -> None:
         *(("encoding", value) for value in ("", "ansi-x", "hex", "\0")),
     ],
 )
-def test_impossible_forms_name_the_field(place: str, field: str, value: str) -> None:
-    """An impossible form is refused with the field, its value and what may be there."""
+def test_an_invalid_form_is_refused_with_its_field(place: str, field: str, value: str) -> None:
+    """An invalid form is refused with the field, the value and valid values."""
     content = {"csv": {field: value}}
     with pytest.raises(ConfigError, match=rf"^mapping: {place}csv\.{field}: .* (Name|Use) "):
         Mapping.from_dict({"transactions": content} if place else content)

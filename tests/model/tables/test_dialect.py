@@ -1,4 +1,4 @@
-"""How files are written, detected and proposed."""
+"""Detection of the form of CSV files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DAY = {
 
 
 def rewrite(source: Path, target: Path, form: CsvForm, *, bom: bool = False, ends: str = "\r\n") -> Path:
-    """Write a folder's CSV files anew as a spreadsheet in that form does."""
+    """Write a folder's CSV files again in another form."""
     target.mkdir(exist_ok=True)
     for path in source.glob("*.csv"):
         frame = pl.read_csv(path, infer_schema=False)
@@ -50,7 +50,7 @@ def rewrite(source: Path, target: Path, form: CsvForm, *, bom: bool = False, end
 
 
 def setting_of(proposal: str) -> Any:
-    """Return what a proposal says to add, read as a mapping file is."""
+    """Return the proposed setting, read as YAML."""
     return yaml.load(proposal.split("(--mapping): ")[1], yaml.BaseLoader)  # noqa: S506  makes plain values only
 
 
@@ -69,7 +69,7 @@ FORMS = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_a_folder_in_another_form_gives_the_same_tables(synthetic: Path, tmp_path: Path, name: str) -> None:
-    """Detection proposes the whole form at once, and with it the same frames are read as from the original files."""
+    """The proposal has the complete form, with which the same frames are read as from the original files."""
     form, options = FORMS[name]
     folder = rewrite(synthetic, tmp_path / "theirs", form, **options)
     proposal = propose(folder, Mapping())
@@ -92,7 +92,7 @@ def test_a_folder_in_another_form_gives_the_same_tables(synthetic: Path, tmp_pat
 
 
 def test_tables_of_another_form_get_the_same_scores(synthetic: Path, tiny_bundle: Path, tmp_path: Path) -> None:
-    """Tables that Excel saved in Germany give the cohort and the scores of the originals, to the last bit."""
+    """Tables saved by Excel in Germany give the same cohort and scores as the originals."""
     folder = rewrite(synthetic, tmp_path / "theirs", FORMS["Excel in Germany"][0])
     mapping = Mapping.from_dict(setting_of(propose(folder, Mapping())))
     ours, theirs = load_cohort(synthetic, "unlabelled"), load_cohort(folder, "unlabelled", mapping=mapping)
@@ -104,8 +104,8 @@ def test_tables_of_another_form_get_the_same_scores(synthetic: Path, tiny_bundle
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_kind_alone_may_be_in_another_form(synthetic: Path, tmp_path: Path, kind: Any) -> None:
-    """With `csv` under users or transactions only, `check`, training and scoring read that kind by it."""
+def test_only_one_kind_of_table_is_read_in_another_form(synthetic: Path, tmp_path: Path, kind: Any) -> None:
+    """With `csv` under users or transactions, only that kind is read in that form."""
     form, _ = FORMS["Excel in Germany"]
     rewrite(synthetic, tmp_path / "german", form)
     folder = rewrite(synthetic, tmp_path / "theirs", CsvForm())
@@ -124,8 +124,8 @@ def test_one_kind_alone_may_be_in_another_form(synthetic: Path, tmp_path: Path, 
         assert theirs.events.equals(ours.events)
 
 
-def test_a_form_of_csv_changes_no_parquet(synthetic: Path, tmp_path: Path) -> None:
-    """The mapping's `csv` is for CSV files: Parquet tables, of text too, are read as without it."""
+def test_a_form_of_csv_does_not_change_parquet(synthetic: Path, tmp_path: Path) -> None:
+    """The mapping's `csv` doesn't change how Parquet is read."""
     for path in synthetic.glob("*.csv"):
         pl.read_csv(path, infer_schema=False).write_parquet(tmp_path / f"{path.stem}.parquet")
     mapping = Mapping.from_dict({"csv": {"separator": ";", "decimal": ",", "date_format": "DD.MM.YYYY"}})
@@ -137,7 +137,7 @@ def test_a_form_of_csv_changes_no_parquet(synthetic: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["Excel in Germany", "Excel's Unicode text"])
 def test_every_reader_fails_with_the_same_proposal(synthetic: Path, tmp_path: Path, name: str) -> None:
-    """Without the setting, `check`, training and scoring say what to set, and print no row of the files."""
+    """Without the setting, `check`, training and scoring propose it, and print no row of the files."""
     folder = rewrite(synthetic, tmp_path / "theirs", FORMS[name][0])
     proposal = propose(folder, Mapping())
     checked = CliRunner().invoke(check, [str(folder)]).exception
@@ -155,8 +155,8 @@ def _error(folder: Path, cohort: Any) -> Exception:
     return caught.value
 
 
-def test_the_words_of_a_proposal(bank: Any) -> None:
-    """The proposal names the files, what they are, and the setting to paste."""
+def test_a_proposal_has_files_form_and_setting(bank: Any) -> None:
+    """The proposal has the files, their form and the setting."""
     folder = bank.write()
     for name in TABLES:
         (folder / f"{name}.csv").write_text((folder / f"{name}.csv").read_text().replace(",", ";"))
@@ -167,8 +167,8 @@ def test_the_words_of_a_proposal(bank: Any) -> None:
 
 
 @pytest.mark.parametrize("decimal", ["12,5", "1.234,56"])
-def test_decimals_and_dates_that_no_rule_passes_are_proposed_too(bank: Any, decimal: str) -> None:
-    """Where columns are found and their values can't be read, `check` and loading propose the form of the values."""
+def test_the_form_of_unreadable_decimals_and_dates_is_proposed(bank: Any, decimal: str) -> None:
+    """If values can't be read, `check` and loading propose the form of the values."""
     for row in bank.transactions_labelled + bank.transactions_unlabelled:
         row.update(amount=decimal, created_at="26.08.2024 10:33:50", completed_at="26.08.2024 11:00:00")
     folder = bank.write()
@@ -181,7 +181,7 @@ def test_decimals_and_dates_that_no_rule_passes_are_proposed_too(bank: Any, deci
 
 
 def test_check_shows_a_proposal_below_its_rules(bank: Any) -> None:
-    """Where only the dates of birth can't be read, `check` goes on and proposes at its end."""
+    """If only dates of birth can't be read, `check` shows the rules first, then the proposal."""
     for row in bank.users_labelled:
         row["date_of_birth"] = "31.12.1989"
     result = CliRunner().invoke(check, [str(bank.write())])
@@ -201,15 +201,15 @@ def test_both_orders_of_days_and_months_are_proposed(bank: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "format"), [("13/04/1989", "DD/MM/YYYY"), ("04/13/1989", "MM/DD/YYYY"), ("4/3/1989", "D/M/YYYY")]
 )
-def test_days_and_months_are_told_apart(bank: Any, text: str, format: str) -> None:  # noqa: A002  as in the mapping
-    """A day above 12 proves the order, and one digit the form."""
+def test_a_day_above_12_decides_the_order(bank: Any, text: str, format: str) -> None:  # noqa: A002  as in the mapping
+    """A day above 12 decides the order, and one digit the form."""
     for row in bank.users_labelled:
         row["date_of_birth"] = text
     assert f"date_format: {format}" in propose(bank.write(), Mapping())
 
 
-def test_kinds_that_are_written_differently_are_proposed_apart(bank: Any) -> None:
-    """Users with semicolons beside transactions with commas get a form of their own; the others keep theirs."""
+def test_only_the_kind_in_another_form_gets_a_proposal(bank: Any) -> None:
+    """If only users are separated by semicolons, only users get a form."""
     folder = bank.write()
     for name in ("users_labelled", "users_unlabelled"):
         (folder / f"{name}.csv").write_text((folder / f"{name}.csv").read_text().replace(",", ";"))
@@ -218,8 +218,8 @@ def test_kinds_that_are_written_differently_are_proposed_apart(bank: Any) -> Non
     assert load_cohort(folder, "unlabelled", mapping=Mapping.from_dict(content)).events.height == 2
 
 
-def test_both_kinds_may_need_a_form_of_their_own(bank: Any) -> None:
-    """Semicolons in users and tabs in transactions are two entries of the mapping, in a message of one line."""
+def test_both_kinds_can_get_a_proposal(bank: Any) -> None:
+    """Semicolons in users and tabs in transactions give two entries, in one line."""
     folder = bank.write()
     for name in TABLES:
         mark = ";" if name.startswith("users") else "\t"
@@ -231,32 +231,32 @@ def test_both_kinds_may_need_a_form_of_their_own(bank: Any) -> None:
     assert "\n" not in proposal
 
 
-def test_a_setting_that_is_wrong_is_corrected(bank: Any) -> None:
-    """For this project's own files, the proposal corrects a mapping with semicolons, decimal commas and UTF-16."""
+def test_a_wrong_setting_is_corrected(bank: Any) -> None:
+    """For files in this project's form, the proposal corrects a wrong mapping."""
     mapping = Mapping.from_dict({"csv": {"separator": ";", "decimal": ",", "encoding": "utf-16"}})
     assert setting_of(propose(bank.write(), mapping)) == {"csv": {}}
     with pytest.raises((ColumnMismatch, TableMissing), match="separated by commas"):
         read_cohort(bank.folder, "labelled", mapping)
 
 
-def test_sound_tables_need_no_proposal(bank: Any, synthetic: Path, hometask: Path) -> None:
-    """This project's own form, and the real tables, are left as they are; so is a failure of another kind."""
+def test_valid_tables_get_no_proposal(bank: Any, synthetic: Path, hometask: Path) -> None:
+    """There is no proposal for sound tables, nor for a failure of another kind."""
     assert [propose(folder, Mapping()) for folder in (bank.write(), synthetic, hometask)] == [None] * 3
     for row in bank.users_labelled:
         row["client"] = row.pop("user_id")
-    with pytest.raises(ColumnMismatch, match="Rename them, or say in a mapping"):
+    with pytest.raises(ColumnMismatch, match="Map each to a column of the file"):
         load_cohort(bank.write(), "labelled")
 
 
-def test_another_banks_names_don_t_hide_the_separator(bank: Any) -> None:
-    """A header of unknown names is split by what makes most columns."""
+def test_the_separator_is_detected_with_unknown_names(bank: Any) -> None:
+    """A header of unknown names is separated by the mark that gives most columns."""
     (bank.folder / "clients.csv").write_text("no;status;born\n1;OPEN;1990-01-01\n2;OPEN;1990-01-01\n")
     mapping = Mapping.from_dict({"users": {"files": {"labelled": "clients"}}})
     assert "clients.csv is separated by semicolons" in propose(bank.folder, mapping)
 
 
-def test_an_empty_file_is_in_no_other_form(bank: Any) -> None:
-    """A file without a byte is refused as empty, without a proposal."""
+def test_an_empty_file_gets_no_proposal(bank: Any) -> None:
+    """An empty file is refused without a proposal."""
     (bank.write() / "users_labelled.csv").write_bytes(b"")
     with pytest.raises(ColumnMismatch, match="is empty: it has no header") as caught:
         read_cohort(bank.folder, "labelled")
@@ -264,8 +264,8 @@ def test_an_empty_file_is_in_no_other_form(bank: Any) -> None:
     assert propose(bank.folder, Mapping()) is None
 
 
-def test_a_byte_that_no_sample_holds_is_found(bank: Any) -> None:
-    """The encoding is judged by the whole file, and a file in UTF-8 is read without a setting."""
+def test_the_whole_file_decides_the_encoding(bank: Any) -> None:
+    """The whole file decides the encoding."""
     folder = bank.write()
     with (folder / "users_labelled.csv").open("ab") as file:
         file.write(b"\n" * 400_000 + "Zoë".encode("cp1252"))
@@ -274,11 +274,11 @@ def test_a_byte_that_no_sample_holds_is_found(bank: Any) -> None:
     assert caught.value.remedy.startswith("users_labelled.csv is in cp1252 instead of utf-8.")
 
 
-def test_a_file_of_one_endless_line_prints_no_rows(bank: Any) -> None:
-    """Names of columns that are rows of customers are shortened, and only the first of many are shown."""
+def test_messages_about_long_lines_are_short(bank: Any) -> None:
+    """Long names of columns are shortened, and only the first of many are shown."""
     folder = bank.write()
     (folder / "users_labelled.csv").write_text("x" * 300_000 + "".join(f",column {at}" for at in range(5000)) + "\n")
-    with pytest.raises(ColumnMismatch, match=r"it has, beyond what is known here: x{60}\.\.\., column 0") as caught:
+    with pytest.raises(ColumnMismatch, match=r"its unknown columns are x{60}\.\.\., column 0") as caught:
         read_cohort(folder, "labelled")
     assert len(str(caught.value)) < 2000
 
@@ -293,7 +293,7 @@ def test_a_file_of_one_endless_line_prints_no_rows(bank: Any) -> None:
     ],
 )
 def test_messages_about_a_mapping_are_short(content: dict[str, Any]) -> None:
-    """A table given as a mapping isn't printed whole."""
+    """Long values of a mapping are shortened in the message."""
     with pytest.raises(Exception, match="mapping") as caught:
         Mapping.from_dict(content)
     assert len(str(caught.value)) < 1000

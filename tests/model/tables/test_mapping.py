@@ -1,4 +1,4 @@
-"""Another bank's names."""
+"""The mapping of another bank's tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from customer_risk.model.tables.reading import available_columns
 
 SECOND_BANK = Path(__file__).parents[3] / "docs" / "examples" / "second-bank" / "mapping.yaml"
 
-# How the second bank writes what this project's tables hold: written out here, not derived from the mapping under test.
+# The second bank's names, written here independently of the mapping under test.
 FILES = {
     "users_labelled": "clients_closed_book",
     "users_unlabelled": "clients_open_book",
@@ -86,7 +86,7 @@ ABSENT = ("locale", "is_adverse_media_minor")
 
 @pytest.fixture(scope="module")
 def second_bank(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The synthetic tables in the second bank's form: its files, columns and values, in no column order of ours."""
+    """The synthetic tables with the second bank's files, columns and values, and another order of columns."""
     folder = tmp_path_factory.mktemp("second_bank")
     for ours, theirs in FILES.items():
         frame = pl.read_csv(synthetic / f"{ours}.csv", infer_schema=False)
@@ -102,7 +102,7 @@ def second_bank(synthetic: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.mark.parametrize("cohort", ["labelled", "unlabelled"])
 def test_the_second_bank_loads_the_same_cohort(synthetic: Path, second_bank: Path, cohort: Any) -> None:
-    """Renamed tables read through the shipped mapping give identical canonical frames, but for what that bank lacks."""
+    """Tables read with the example mapping equal the originals, except for columns that the bank lacks."""
     ours = load_cohort(synthetic, cohort)
     theirs = load_cohort(second_bank, cohort, mapping=load_mapping(SECOND_BANK))
     assert theirs.events.equals(ours.events)
@@ -114,21 +114,21 @@ def test_the_second_bank_loads_the_same_cohort(synthetic: Path, second_bank: Pat
 
 
 def test_the_second_bank_is_refused_without_its_mapping(second_bank: Path) -> None:
-    """Its files under our names still have none of our columns."""
+    """Without the mapping, the bank's columns are unknown."""
     (second_bank / "users_unlabelled.csv").write_bytes((second_bank / "clients_open_book.csv").read_bytes())
     with pytest.raises(ColumnMismatch, match=r"user_id \(customer_id\).*client_no"):
         load_cohort(second_bank, "unlabelled")
 
 
-def test_what_the_second_bank_brings(second_bank: Path) -> None:
-    """Columns that it lacks are not available; those filled in by a constant are."""
+def test_columns_that_the_second_bank_lacks_are_not_available(second_bank: Path) -> None:
+    """Columns that the bank lacks aren't available; constant ones are."""
     available = available_columns(second_bank, "unlabelled", load_mapping(SECOND_BANK))
     assert not available & set(ABSENT)
     assert {"currency", "amount", "occupation"} <= available
 
 
-def test_a_bank_of_one_row_a_transaction(bank: Any, load: Any) -> None:
-    """Where a bank has no states, a constant says that all it writes is completed."""
+def test_a_bank_with_one_row_per_transaction_is_read(bank: Any, load: Any) -> None:
+    """A constant replaces the state if a bank has one row per transaction."""
     for row in bank.transactions_labelled:
         del row["state"]
     mapping = Mapping.from_dict({"transactions": {"constants": {"state": "COMPLETED"}}})
@@ -137,8 +137,8 @@ def test_a_bank_of_one_row_a_transaction(bank: Any, load: Any) -> None:
     assert cohort.counts["transactions_in_several_states"] == 0
 
 
-def test_several_values_of_the_file_can_mean_one(bank: Any, load: Any) -> None:
-    """A list of the file's values gives them one meaning."""
+def test_several_values_can_be_mapped_to_one(bank: Any, load: Any) -> None:
+    """Several of the file's values can be mapped to one."""
     for row, state in zip(bank.users_labelled, ("CLOSED", "FRAUD", "OPEN", "DORMANT"), strict=True):
         row["user_current_state"] = state
     values = {"SUSPENDED": ["CLOSED", "FRAUD"], "ACTIVE": ["OPEN", "DORMANT"]}
@@ -146,8 +146,8 @@ def test_several_values_of_the_file_can_mean_one(bank: Any, load: Any) -> None:
     assert cohort.customers["suspended"].to_list() == [True, True, False, False]
 
 
-def test_yaml_words_stay_words(tmp_path: Path) -> None:
-    """A bare NO is Norway's code or a bank's word, never a boolean; 010 keeps its zero."""
+def test_yaml_scalars_stay_text(tmp_path: Path) -> None:
+    """NO stays a text instead of a boolean, and 010 keeps its zero."""
     file = tmp_path / "m.yaml"
     file.write_text("users: {values: {is_pep: {true: YES, false: NO}, kyc_state: {FAILED: 010}}}")
     mapping = load_mapping(file)
@@ -161,38 +161,47 @@ def test_yaml_words_stay_words(tmp_path: Path) -> None:
         ("customers: {}", r"unknown field `customers`"),
         ("users: {colums: {}}", r"unknown field `colums`.*users"),
         ("users: [1]", r"users"),
-        ("users: {columns: {shoe_size: s}}", r"users\.columns\.shoe_size: there is no such column.*occupation"),
-        ("users: {columns: {row: s}}", r"users\.columns\.row: there is no such column"),
-        ("users: {absent: [label]}", r"users\.absent\.label: this column can't be absent"),
-        ("transactions: {absent: [amount]}", r"transactions\.absent\.amount: this column can't be absent"),
-        ("users: {columns: {locale: l}, absent: [locale]}", r"users\.absent\.locale: the column is mapped as well"),
+        ("users: {columns: {shoe_size: s}}", r"users\.columns\.shoe_size: the column is not known.*occupation"),
+        ("users: {columns: {row: s}}", r"users\.columns\.row: the column is not known"),
+        ("users: {absent: [label]}", r"users\.absent\.label: the column is required"),
+        ("transactions: {absent: [amount]}", r"transactions\.absent\.amount: the column is required"),
+        ("users: {columns: {locale: l}, absent: [locale]}", r"users\.absent\.locale: the column is also under columns"),
         (
             "users: {columns: {locale: x, gender: x}}",
-            r"users\.columns\.locale: the file's 'x' would be both gender",
+            r"users\.columns\.locale: the file's column 'x' is mapped to both gender",
         ),
-        ("transactions: {columns: {type: state}}", r"transactions\.columns\.type: the file's 'state' would be both"),
+        (
+            "transactions: {columns: {type: state}}",
+            r"transactions\.columns\.type: the file's column 'state' is mapped to both",
+        ),
         (
             "transactions: {values: {state: {DONE: x}}}",
-            r"transactions\.values\.state\.DONE: .*no such value.*COMPLETED",
+            r"transactions\.values\.state\.DONE: the value is not known.*COMPLETED",
         ),
-        ("transactions: {values: {amount: {1: x}}}", r"transactions\.values\.amount: this column has no known set"),
-        ("transactions: {values: {direction: {IN: x, OUT: [y, x]}}}", r"values\.direction\.OUT: 'x' means IN already"),
-        ("transactions: {constants: {currency: USD}}", r"transactions\.constants\.currency: 'USD' is no value.*EUR"),
         (
-            "transactions: {constants: {amount: 1}}",
-            r"transactions\.constants\.amount: .*can't be the same in every row",
+            "transactions: {values: {amount: {1: x}}}",
+            r"transactions\.values\.amount: values of this column can't be mapped",
         ),
+        (
+            "transactions: {values: {direction: {IN: x, OUT: [y, x]}}}",
+            r"values\.direction\.OUT: 'x' is already mapped to IN",
+        ),
+        (
+            "transactions: {constants: {currency: USD}}",
+            r"transactions\.constants\.currency: 'USD' is not a known value.*EUR",
+        ),
+        ("transactions: {constants: {amount: 1}}", r"transactions\.constants\.amount: the column can't be constant"),
         (
             "transactions: {constants: {state: COMPLETED}, columns: {state: s}}",
-            r"constants\.state: the column is mapped",
+            r"constants\.state: the column is also under",
         ),
-        ("users: {files: {train: x}}", r"users\.files\.train: there is no such cohort.*labelled, unlabelled"),
+        ("users: {files: {train: x}}", r"users\.files\.train: the cohort is not known.*labelled or unlabelled"),
         ("users: {values: {label: SUSPENDED}}", r"users\.values"),
         ("{", r"can't be read as YAML"),
     ],
 )
-def test_impossible_mappings_name_the_field(tmp_path: Path, content: str, message: str) -> None:
-    """A mapping that says something unknown, doubled or impossible is refused with the field and what may be there."""
+def test_an_invalid_mapping_is_refused_with_its_field(tmp_path: Path, content: str, message: str) -> None:
+    """An unknown, repeated or invalid entry is refused with the field and valid values."""
     file = tmp_path / "mapping.yaml"
     file.write_text(content)
     with pytest.raises(ConfigError, match=message) as caught:
@@ -200,14 +209,14 @@ def test_impossible_mappings_name_the_field(tmp_path: Path, content: str, messag
     assert "mapping.yaml" in str(caught.value)
 
 
-def test_a_mapping_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_mapping_is_refused(tmp_path: Path) -> None:
     """A missing mapping file is named."""
     with pytest.raises(ConfigError, match=r"nowhere\.yaml can't be read"):
         load_mapping(tmp_path / "nowhere.yaml")
 
 
 def test_an_empty_mapping_changes_nothing(tmp_path: Path) -> None:
-    """What a mapping doesn't name is as this project names it."""
+    """An empty mapping is the default mapping."""
     file = tmp_path / "mapping.yaml"
     file.write_text("")
     assert load_mapping(file) == Mapping()

@@ -30,7 +30,7 @@ def test_a_column_keeps_its_name_and_its_nulls(read, dtype) -> None:
 
 
 def test_a_line_feed_in_a_text_makes_that_text_unreadable(monkeypatch) -> None:
-    """Texts are joined by line feeds, some at a time; their neighbours stay in their places."""
+    """A text with a line feed is unreadable, and doesn't change its neighbours."""
     monkeypatch.setattr(parsing, "_AT_ONCE", 2)
     texts = ["2024-08-26 10:33:50", "2024-08-26 10:33:50\n2024-08-26 10:33:50", "\n", None, "2024-08-26T10:33:50Z"]
     assert read_times(pl.Series(texts)).to_list() == [MOMENT, None, None, None, MOMENT]
@@ -57,6 +57,6 @@ def test_a_line_feed_in_a_text_makes_that_text_unreadable(monkeypatch) -> None:
         ("\u0661989-12-31", None),
     ],
 )
-def test_dates_are_of_the_years_1_to_9999(text, day) -> None:
-    """A date is read as YYYY-MM-DD, also with a midnight behind it; another text is unreadable."""
+def test_dates_of_the_years_1_to_9999_are_read(text, day) -> None:
+    """A date is read as YYYY-MM-DD, with or without a midnight after it."""
     assert read_dates(pl.Series([text])).to_list() == [day]

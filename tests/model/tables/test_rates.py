@@ -1,4 +1,4 @@
-"""The table of exchange rates that a mapping names."""
+"""The file of exchange rates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _file(folder: Path, text: str | bytes) -> Path:
 
 
 def test_rates_are_read_by_day_and_currency(tmp_path) -> None:
-    """Columns may be in any order, with others beside; a mark, Excel's line, blank lines and Ctrl-Z are left out."""
+    """Columns may be in any order with others; a byte order mark, Excel's line, blank lines and Ctrl-Z are ignored."""
     lines = [
         "sep=,",
         "",
@@ -78,13 +78,13 @@ def test_rates_are_read_by_day_and_currency(tmp_path) -> None:
     ],
 )
 def test_an_unusable_table_is_refused_by_line_and_column(tmp_path, text, said) -> None:
-    """Each fault names the file, the line and the column, and says what a line should be."""
+    """Each error has the file, the line, the column and an example of a line."""
     path = _file(tmp_path, text)
     with pytest.raises(ConfigError, match=rf"(?s)rates\[1\]\.csv.*{said}.*1 USD was worth 0\.8953 EUR"):
         read_rates(path, 7)
 
 
-def test_a_table_is_a_regular_file_of_bounded_size(tmp_path) -> None:
+def test_rates_are_a_regular_file_of_at_most_16_mib(tmp_path) -> None:
     """A missing file, a folder and a file above 16 MiB are refused."""
     for path in (tmp_path / "rates*.csv", tmp_path):
         with pytest.raises(ConfigError, match="can't be read as rates"):
@@ -95,7 +95,7 @@ def test_a_table_is_a_regular_file_of_bounded_size(tmp_path) -> None:
 
 
 def test_a_mapping_names_the_rates_relative_to_itself(tmp_path) -> None:
-    """The path of rates begins at the mapping's folder; an absolute one stays as it is."""
+    """The path of rates is relative to the mapping's folder, or absolute."""
     path = _file(tmp_path, HEADER + "2024-08-26,USD,0.9\n")
     for named in ("rates[1].csv", str(path)):
         (tmp_path / "mapping.yaml").write_text(f"rates: {{file: '{named}', most_days: 3}}")
@@ -115,7 +115,7 @@ def test_a_mapping_names_the_rates_relative_to_itself(tmp_path) -> None:
     ],
 )
 def test_unusable_settings_of_rates_are_refused(tmp_path, text, said) -> None:
-    """A mapping's faulty `rates` is refused by its field."""
+    """An invalid `rates` is refused with its field."""
     (tmp_path / "mapping.yaml").write_text(text)
     with pytest.raises(ConfigError, match=said):
         load_mapping(tmp_path / "mapping.yaml")
@@ -123,13 +123,13 @@ def test_unusable_settings_of_rates_are_refused(tmp_path, text, said) -> None:
 
 @pytest.mark.parametrize("given", [{"values": {"currency": {"USD": "840"}}}, {"constants": {"currency": "CHF"}}])
 def test_a_mapping_with_rates_may_name_other_currencies(given) -> None:
-    """A currency's code may be mapped or be constant if rates may convert it, not without."""
+    """Other currencies may be mapped or constant only if the mapping has rates."""
     Mapping.from_dict({"transactions": given, "rates": {"file": "rates.csv"}})
     with pytest.raises(ConfigError, match=r"Use EUR, or name a table of rates in the mapping \(rates\)"):
         Mapping.from_dict({"transactions": given})
 
 
-def test_a_word_is_no_currency() -> None:
+def test_a_constant_currency_is_a_code() -> None:
     """A constant currency is a code of three capital letters."""
     with pytest.raises(ConfigError, match="three capital letters"):
         Mapping.from_dict({"transactions": {"constants": {"currency": "Franken"}}, "rates": {"file": "rates.csv"}})

@@ -1,4 +1,4 @@
-"""Tables under canonical names, typed."""
+"""Reading of tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ZONELESS = pl.Series([datetime(2024, 8, 26)] * 4)  # noqa: DTZ001  on purpose
 
 
 def read_time(text: str) -> datetime | None:
-    """Read one text as reading does."""
+    """Return the time that is read from one text."""
     return read_times(pl.Series([text])).item()
 
 
@@ -45,8 +45,8 @@ def read_time(text: str) -> datetime | None:
         ("10:33:50 UTC", None),
     ],
 )
-def test_forms_of_time(text: str, moment: datetime | None) -> None:
-    """The tables' own form and RFC 3339 are read, without a zone as UTC; anything else is unreadable."""
+def test_times_are_read_in_every_form(text: str, moment: datetime | None) -> None:
+    """The form of raw tables and RFC 3339 are read, without a zone as UTC; other texts are unreadable."""
     assert read_time(text) == moment
 
 
@@ -55,8 +55,8 @@ def test_forms_of_time(text: str, moment: datetime | None) -> None:
     st.integers(0, 6),
     st.integers(-14 * 60, 14 * 60),
 )
-def test_any_time_reads_as_python_reads_it(moment: datetime, digits: int, minutes: int) -> None:
-    """Whatever the digits of the fraction and the zone, the reading equals the standard library's."""
+def test_times_equal_those_of_the_standard_library(moment: datetime, digits: int, minutes: int) -> None:
+    """With any digits of the fraction and any zone, the time equals the standard library's."""
     cut = moment.replace(microsecond=moment.microsecond // 10 ** (6 - digits) * 10 ** (6 - digits))
     fraction = f".{cut.microsecond:06d}"[: digits + 1] if digits else ""
     assert read_time(f"{cut:%Y-%m-%d %H:%M:%S}{fraction} UTC") == cut
@@ -69,12 +69,12 @@ def test_any_time_reads_as_python_reads_it(moment: datetime, digits: int, minute
     ("text", "flag"),
     [("TRUE", True), ("true", True), ("1", True), ("False", False), ("0", False), ("yes", None), ("Y", None)],
 )
-def test_forms_of_flags(text: str, flag: bool | None) -> None:
-    """Upper and lower case and digits are flags; other words need a mapping."""
+def test_flags_are_read_in_every_form(text: str, flag: bool | None) -> None:
+    """TRUE, FALSE, 1 and 0 are flags in any case; other words need a mapping."""
     assert read_flags(pl.Series([text])).item() is flag
 
 
-def test_what_cannot_be_read_is_null_and_told(bank: Any) -> None:
+def test_unreadable_values_are_null_and_listed(bank: Any) -> None:
     """An unreadable value is listed with its row, column and text."""
     bank.transactions_labelled[1]["amount"] = "abc"
     bank.transactions_labelled[2]["created_at"] = "yesterday"
@@ -83,16 +83,16 @@ def test_what_cannot_be_read_is_null_and_told(bank: Any) -> None:
     assert table.frame["amount"][1] is None
 
 
-def test_an_empty_text_is_no_value(bank: Any) -> None:
-    """A quoted empty field is as null as an empty one."""
+def test_an_empty_text_is_null(bank: Any) -> None:
+    """An empty field is null, quoted or not."""
     bank.users_labelled[0]["occupation"] = ""
     bank.users_labelled[1]["occupation"] = None
     table = read_table(bank.write(), "users", "labelled", Mapping())
     assert table.frame["occupation"][:2].to_list() == [None, None]
 
 
-def test_whole_rows_that_repeat_are_marked(bank: Any) -> None:
-    """The second and later of equal rows are repeats; a row that differs in one column is not."""
+def test_repeated_rows_are_marked(bank: Any) -> None:
+    """Rows that equal an earlier row in every column are marked."""
     first = bank.transactions_labelled[0]
     bank.transactions_labelled += [dict(first), first | {"reference_transaction_id": "other"}, dict(first)]
     table = read_table(bank.write(), "transactions", "labelled", Mapping())
@@ -100,11 +100,14 @@ def test_whole_rows_that_repeat_are_marked(bank: Any) -> None:
 
 
 def test_missing_columns_are_named_with_the_extra_ones(bank: Any) -> None:
-    """A misspelt column shows both what is missing and what is there instead."""
+    """The message has the missing columns and the file's unknown columns."""
     for row in bank.transactions_labelled:
         row["amuont"] = row.pop("amount")
         row["user"] = row.pop("user_id")
-    with pytest.raises(ColumnMismatch, match=r"lacks the columns user_id \(customer_id\), amount; .*: amuont, user\."):
+    with pytest.raises(
+        ColumnMismatch,
+        match=r"lacks the columns user_id \(customer_id\), amount; its unknown columns are amuont, user\.",
+    ):
         read_table(bank.write(), "transactions", "labelled", Mapping())
 
 
@@ -118,19 +121,17 @@ def test_missing_columns_are_named_with_the_extra_ones(bank: Any) -> None:
         ("\ufeffamount", "'\\ufeffamount'"),
     ],
 )
-def test_a_column_in_another_spelling_is_told_with_the_one_that_is_meant(bank: Any, written: str, shown: str) -> None:
-    """Case, blanks and marks are shown, before other unexpected columns, with the name that is meant."""
+def test_a_column_in_another_spelling_is_named_with_the_correct_one(bank: Any, written: str, shown: str) -> None:
+    """A column that differs in case, blanks or marks is shown first, with the name that is probably meant."""
     for row in bank.transactions_labelled:
         row.update({f"x{at}": "1" for at in range(25)} | {written: row.pop("amount")})
     with pytest.raises(ColumnMismatch) as caught:
         read_table(bank.write(), "transactions", "labelled", Mapping())
-    assert f"lacks the column amount; it has, beyond what is known here: {shown} (is amount meant?), x0" in str(
-        caught.value
-    )
+    assert f"lacks the column amount; its unknown columns are {shown} (is amount meant?), x0" in str(caught.value)
 
 
-def test_quoted_numbers_are_numbers(bank: Any) -> None:
-    """Quotes around a field are CSV's; a quote within a number makes it unreadable."""
+def test_quoted_numbers_are_read(bank: Any) -> None:
+    """A quoted field is read as a number; a quote within a number makes it unreadable."""
     for row, amount in zip(bank.transactions_labelled, "PQRS", strict=True):
         row["amount"] = amount
     path = bank.write() / "transactions_labelled.csv"
@@ -142,53 +143,53 @@ def test_quoted_numbers_are_numbers(bank: Any) -> None:
     assert table.frame["amount"].to_list() == [12.5, 7.0, None, -3.0]
 
 
-def test_columns_that_nobody_needs_may_be_missing(bank: Any) -> None:
-    """Unlabelled files lack the date of birth and the category: null, and named."""
+def test_optional_columns_can_be_missing(bank: Any) -> None:
+    """An optional column that the file lacks is null and listed as absent."""
     table = read_table(bank.write(), "transactions", "unlabelled", Mapping())
     assert table.absent == ("category_id",)
     assert table.frame["category_id"].is_null().all()
 
 
 def test_columns_without_a_meaning_are_named(bank: Any) -> None:
-    """Extra columns are told, not refused."""
+    """Unknown columns are listed, not refused."""
     bank.users_labelled[0]["favourite_colour"] = "blue"
     assert read_table(bank.write(), "users", "labelled", Mapping()).extra == ("favourite_colour",)
 
 
-def test_a_table_without_rows(bank: Any) -> None:
-    """A header alone is an empty table."""
+def test_a_table_without_rows_is_refused(bank: Any) -> None:
+    """A table with a header only is refused."""
     folder = bank.write()
     header = (folder / "transactions_labelled.csv").read_text().splitlines()[0]
     (folder / "transactions_labelled.csv").write_text(header + "\n")
-    with pytest.raises(EmptyTable, match=r"transactions_labelled\.csv has no row"):
+    with pytest.raises(EmptyTable, match=r"transactions_labelled\.csv has no rows"):
         read_table(folder, "transactions", "labelled", Mapping())
 
 
-def test_a_missing_file(bank: Any) -> None:
-    """The missing table is named, and what the folder holds."""
+def test_a_missing_table_is_named_with_the_existing_ones(bank: Any) -> None:
+    """The missing table is named with the folder's tables."""
     bank.transactions_labelled = []
-    with pytest.raises(TableMissing, match=r"transactions_labelled\.csv nor .*; it holds .*users_labelled\.csv"):
+    with pytest.raises(TableMissing, match=r"transactions_labelled\.csv nor .*; its tables are .*users_labelled\.csv"):
         read_cohort(bank.write(), "labelled")
 
 
-def test_the_other_cohorts_customers_are_known_where_they_are_there(bank: Any) -> None:
-    """Scoring needs only its own two files; the labelled users help to tell events apart."""
+def test_the_other_cohorts_customers_are_known_if_it_has_a_file(bank: Any) -> None:
+    """The other cohort's customers are known if the folder has its users."""
     folder = bank.write()
     assert read_cohort(folder, "unlabelled").others.to_list() == ["a", "b", "c", "d"]
     (folder / "users_labelled.csv").unlink()
     assert read_cohort(folder, "unlabelled").others is None
 
 
-def test_cohorts_that_are_there(bank: Any) -> None:
-    """A cohort is there as soon as one of its tables is."""
+def test_a_cohort_needs_one_table(bank: Any) -> None:
+    """A cohort is found if the folder has one of its tables."""
     bank.users_unlabelled, bank.transactions_unlabelled = [], []
     assert cohorts_there(bank.write()) == ("labelled",)
     with pytest.raises(TableMissing):
         cohorts_there(bank.folder.parent / "nowhere")
 
 
-def test_available_columns(bank: Any) -> None:
-    """Only what scoring's files bring is available there."""
+def test_available_columns_are_those_of_files_and_constants(bank: Any) -> None:
+    """Only the columns of a cohort's files, and constants, are available."""
     folder = bank.write()
     labelled, unlabelled = available_columns(folder, "labelled"), available_columns(folder, "unlabelled")
     assert labelled - unlabelled == {"label", "date_of_birth"}
@@ -198,7 +199,7 @@ def test_available_columns(bank: Any) -> None:
 
 
 def test_csv_and_parquet_give_equal_tables(tmp_path: Path) -> None:
-    """A folder of typed Parquet files and one of CSV text are the same tables."""
+    """Parquet and CSV give equal tables."""
     for form in ("csv", "parquet"):
         synthesize(tmp_path / form, customers=60, seed=5, risk_rate=0.1, format=form)
     for cohort in ("labelled", "unlabelled"):
@@ -230,8 +231,8 @@ def parquet(bank: Any, name: str, **columns: pl.Series | pl.Expr) -> None:
         ("state", pl.Series(["COMPLETED"] * 4, dtype=pl.Categorical), "COMPLETED"),
     ],
 )
-def test_types_that_fit(bank: Any, column: str, values: pl.Series, expected: Any) -> None:
-    """Zoneless times are UTC, other zones are converted, whole numbers are amounts and ids, categories are text."""
+def test_suitable_types_of_events_are_read(bank: Any, column: str, values: pl.Series, expected: Any) -> None:
+    """Times without a zone are UTC, other zones are converted, integers are amounts and ids, categories are text."""
     parquet(bank, "transactions_labelled", **{column: values})
     assert read_table(bank.folder, "transactions", "labelled", Mapping()).frame[column][0] == expected
 
@@ -244,8 +245,8 @@ def test_types_that_fit(bank: Any, column: str, values: pl.Series, expected: Any
         ("occupation", pl.Series([None] * 4, dtype=pl.Null), None),
     ],
 )
-def test_profile_types_that_fit(bank: Any, column: str, values: pl.Series, expected: Any) -> None:
-    """Zeros and ones are flags, a moment has a date, and a column of nulls has any type."""
+def test_suitable_types_of_profiles_are_read(bank: Any, column: str, values: pl.Series, expected: Any) -> None:
+    """Integers 0 and 1 are flags, a time has a date, and a column of nulls has any type."""
     parquet(bank, "users_labelled", **{column: values})
     assert read_table(bank.folder, "users", "labelled", Mapping()).frame[column][0] == expected
 
@@ -260,7 +261,7 @@ def test_profile_types_that_fit(bank: Any, column: str, values: pl.Series, expec
         ("users_labelled", "users", "occupation", pl.Series([1.5] * 4)),
     ],
 )
-def test_types_that_cannot_fit(bank: Any, name: str, kind: Any, column: str, values: pl.Series) -> None:
+def test_wrong_types_are_refused(bank: Any, name: str, kind: Any, column: str, values: pl.Series) -> None:
     """A column of a wrong type is refused with the file, the column, both types and a value."""
     parquet(bank, name, **{column: values})
     with pytest.raises(ColumnMismatch, match=rf"{name}\.parquet: the column {column} is .*, not .*first value"):

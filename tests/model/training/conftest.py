@@ -1,7 +1,8 @@
-"""Customers that can be learned from, made in memory."""
+"""Made-up customers whose label can be learned."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from customer_risk.model.config import Config
     from customer_risk.model.features.frame import FeatureTable
+    from customer_risk.model.training.study import Study
 
 
 class Learnable(NamedTuple):
@@ -23,7 +25,7 @@ class Learnable(NamedTuple):
 
 @pytest.fixture(scope="session")
 def learnable() -> Learnable:
-    """Give 150 customers: `signal` and `weak` tell the label; `gaps` has holes, `same` is constant."""
+    """150 customers: `signal` and `weak` predict the label; `gaps` has missing values, `same` is constant."""
     from customer_risk.model.features.frame import FeatureTable
 
     random = np.random.default_rng(5)
@@ -46,7 +48,7 @@ def learnable() -> Learnable:
 
 @pytest.fixture(scope="session")
 def small() -> Config:
-    """Give a configuration that trains in a second or two."""
+    """A configuration that trains in a second or two."""
     import msgspec
 
     from customer_risk.model.config import load_config
@@ -57,4 +59,23 @@ def small() -> Config:
         threads=1,
         training=msgspec.structs.replace(config.training, trials=2, members=2, inner_folds=2, resamples=2),
         evaluation=msgspec.structs.replace(config.evaluation, folds=2, repeats=2, bootstraps=60),
+    )
+
+
+@pytest.fixture
+def study(learnable, small) -> Study:
+    """The study of the made-up customers: one joined per day, the last five have no transaction."""
+    from customer_risk.model.evaluation.intervals import make_draws
+    from customer_risk.model.training.study import Study
+
+    n = len(learnable.suspended)
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    return Study(
+        table=learnable.table,
+        suspended=learnable.suspended,
+        joined=tuple(start + timedelta(days=at) if at < n - 5 else None for at in range(n)),
+        directions={},
+        config=small,
+        folds=2,
+        draws=make_draws(n, small.evaluation.repeats, draws=40, confidence=0.9, seed=1),
     )

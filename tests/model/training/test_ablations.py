@@ -1,4 +1,4 @@
-"""Side-by-side measurements."""
+"""Measurements of alternatives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from customer_risk.model.training.study import Study
 
 @pytest.fixture
 def study(learnable, small) -> Study:
-    """The learnable customers, all joining on one day."""
+    """The study of the made-up customers, who all joined on one day."""
     n = len(learnable.suspended)
     return Study(
         table=learnable.table,
@@ -28,8 +28,8 @@ def study(learnable, small) -> Study:
     )
 
 
-def test_a_trace_of_the_outcome_shows_as_better_beyond_chance(study):
-    """With the label among the features, the arm with excluded events is better beyond chance; it ships no more."""
+def test_events_that_reveal_the_outcome_are_better_beyond_chance(study):
+    """With the label among the features, the arm with excluded events is better beyond chance, but isn't shipped."""
     table = study.table
     traced = table.values.copy()
     traced[:, table.names.index("noise_1")] = study.suspended
@@ -39,7 +39,7 @@ def test_a_trace_of_the_outcome_shows_as_better_beyond_chance(study):
     assert "With MANUAL is better in average precision" in found.conclusion
 
 
-def test_equal_arms_differ_by_nothing(study):
+def test_equal_arms_have_no_difference(study):
     """Two arms on the same table give the same numbers, and the conclusion claims no difference."""
     found = arms.excluded_types(study, study.table, lambda: None)
     assert found.differences["with"]["roc_auc"].estimate == 0
@@ -47,14 +47,14 @@ def test_equal_arms_differ_by_nothing(study):
 
 
 def test_every_weighting_is_measured(study):
-    """Weights, none, repeated and invented rows are compared in the same folds; mild weights ship."""
+    """Weights, no weights, repeated and invented rows are compared in the same folds; mild weights are shipped."""
     found = arms.weighting(study, lambda: None)
     assert [arm.key for arm in found.arms] == list(arms.WEIGHTINGS)
     assert all(arm.metrics["roc_auc"].estimate > 0.6 for arm in found.arms)
 
 
 def test_calibration_methods_share_the_margins(study):
-    """Methods that keep the order rank alike within a fold; only isotonic regression's ties differ."""
+    """Methods that keep the order have equal ranking metrics; only isotonic regression has ties."""
     found = arms.calibration(study, study.cross_validate(arms.untuned(study)))
     ranked = {arm.key: arm.metrics["roc_auc"].estimate for arm in found.arms}
     assert ranked["platt"] == pytest.approx(ranked["level"]) == pytest.approx(ranked["none"])
@@ -62,8 +62,8 @@ def test_calibration_methods_share_the_margins(study):
     assert str(int(study.suspended.sum())) in found.conclusion
 
 
-def test_little_data_ships_the_level_alone(study):
-    """With fewer than thirty suspended customers the level-only method is the one that ships."""
+def test_little_data_calibrates_the_level_only(study):
+    """With fewer than thirty suspended customers the level-only method is shipped."""
     few = study.suspended & (np.cumsum(study.suspended) <= 20)
     table = study.table
     sparse = Study(table, few, study.joined, {}, study.config, 2, study.draws)

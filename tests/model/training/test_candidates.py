@@ -1,4 +1,4 @@
-"""Which features may be learned from."""
+"""The features that training may use."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def settings() -> Training:
     return load_config().training
 
 
-def test_defaults_are_the_catalogues(settings):
-    """Without further wishes, the catalogue's defaults are taken, in its order."""
+def test_by_default_the_catalogues_defaults_are_used(settings):
+    """By default the catalogue's defaults are used, in its order."""
     assert candidates(settings, ())[0] == default_names()
 
 
 def test_optional_features_are_added_and_others_left_out(settings):
-    """A feature that is off by default can be had, one that is on can be left out."""
+    """A feature that is off by default can be added; one that is on can be left out."""
     wanted = next(feature.name for feature in BY_NAME.values() if not feature.default)
     unwanted = default_names()[0]
     kept, _ = candidates(
@@ -34,38 +34,34 @@ def test_optional_features_are_added_and_others_left_out(settings):
 
 
 def test_features_without_their_source_are_left_out_and_named(settings):
-    """Where the labelled tables lack a column, default features that rest on it are left out, by name."""
+    """Default features whose source column is missing are left out and returned."""
     kept, lacking = candidates(settings, ("has_biometrics",))
     assert lacking
     assert all("has_biometrics" in BY_NAME[name].sources for name in lacking)
     assert not set(kept) & set(lacking)
 
 
-def test_a_wanted_feature_without_its_source_is_refused(settings):
-    """A feature that was asked for by name is refused, with the column that it lacks."""
-    wished = msgspec.structs.replace(settings, optional_features=("age_years",))
-    with pytest.raises(FeatureError, match=r"age_years.*date_of_birth"):
-        candidates(wished, ("date_of_birth",))
-
-
-def test_unknown_features_are_refused(settings):
-    """A name that isn't in the catalogue is refused."""
-    with pytest.raises(FeatureError, match="moon_phase"):
-        candidates(msgspec.structs.replace(settings, left_out_features=("moon_phase",)), ())
-
-
-def test_nothing_left_is_refused(settings):
-    """Leaving everything out is refused."""
-    with pytest.raises(FeatureError, match="No feature is left"):
-        candidates(msgspec.structs.replace(settings, left_out_features=default_names()), ())
+@pytest.mark.parametrize(
+    ("changes", "absent", "message"),
+    [
+        ({"optional_features": ("age_years",)}, ("date_of_birth",), r"age_years.*date_of_birth"),
+        ({"left_out_features": ("moon_phase",)}, (), "moon_phase"),
+        ({"left_out_features": default_names()}, (), "No feature is left"),
+    ],
+    ids=["without its source column", "unknown", "all left out"],
+)
+def test_invalid_features_are_refused(settings, changes, absent, message):
+    """An optional feature without its source column, an unknown feature and no feature at all are refused."""
+    with pytest.raises(FeatureError, match=message):
+        candidates(msgspec.structs.replace(settings, **changes), absent)
 
 
 def test_unknown_types_are_refused():
-    """A type that no transaction has is refused, with the types there are."""
+    """An unknown type of transactions is refused with the known types."""
     with pytest.raises(ConfigError, match=r"MANUALS.*CARDS"):
         kernel_settings(["MANUALS"])
 
 
 def test_excluded_types_reach_the_kernel():
-    """The kernel leaves out what the configuration excludes."""
+    """The kernel's settings have the excluded types."""
     assert kernel_settings(["PAYMENTS", "MANUAL"]).excluded_types == ("MANUAL", "PAYMENTS")

@@ -12,7 +12,7 @@ MEMBERS = ({"keep": 3, "rounds": 3, "max_depth": 2},)
 
 
 class _Noting:
-    """A model that remembers whom it was fitted to and answers 1 for them."""
+    """A model whose margin is 1 for its training customers."""
 
     def __init__(self, ids):
         self.names = ()
@@ -26,8 +26,8 @@ def _noting(table, suspended, _seed):
     return Fitted(_Noting(table.ids), 1.0, 0.0, np.linspace(-1, 1, len(suspended)), 2)
 
 
-def test_no_answer_comes_from_a_fit_that_saw_the_customer(learnable):
-    """In every repeat each customer is answered, by a fit without them."""
+def test_each_customer_is_scored_by_a_fit_without_the_customer(learnable):
+    """In every repeat each customer is scored by a fit without the customer."""
     found = cross_validate(_noting, *learnable, folds=4, repeats=3, seed=1, threads=1)
     margins = found.collect(lambda one: one.margins)
     assert margins.shape == (3, len(learnable.suspended))
@@ -35,7 +35,7 @@ def test_no_answer_comes_from_a_fit_that_saw_the_customer(learnable):
 
 
 def test_cuts_are_chosen_on_the_training_side(learnable):
-    """The function that chooses a cut-off is given the training side's labels and inner answers alone."""
+    """A cut-off is chosen from the training side's labels and inner probabilities only."""
     found = cross_validate(_noting, *learnable, folds=5, repeats=1, seed=1, threads=1)
     seen = []
 
@@ -48,7 +48,7 @@ def test_cuts_are_chosen_on_the_training_side(learnable):
 
 
 def test_threads_change_no_bit(learnable, small):
-    """One worker and two give equal probabilities, to the bit."""
+    """One thread and two threads give identical probabilities."""
 
     def fit(table, suspended, seed):
         return fit_procedure(table, suspended, small.training, seed, directions={}, members=MEMBERS)
@@ -60,14 +60,14 @@ def test_threads_change_no_bit(learnable, small):
 
 
 def test_each_fit_ticks(learnable):
-    """Whoever watches hears of each fit."""
+    """`tick` is called after each fit."""
     ticks = []
     cross_validate(_noting, *learnable, folds=3, repeats=2, seed=1, threads=2, tick=lambda: ticks.append(1))
     assert len(ticks) == 6
 
 
 def test_folds_are_numbered(learnable):
-    """Customers of one held-out part share their number, and no two parts do."""
+    """Each test part has its own fold number."""
     found = cross_validate(_noting, *learnable, folds=3, repeats=2, seed=1, threads=1)
     numbers = found.fold_numbers
     for at, one in enumerate(found.fits):
@@ -75,7 +75,7 @@ def test_folds_are_numbered(learnable):
 
 
 def test_procedures_are_compared_in_the_same_folds(learnable):
-    """The same seed deals the same folds to any procedure."""
+    """The same seed gives the same folds to any procedure."""
     first, second = (
         cross_validate(_noting, *learnable, folds=4, repeats=2, seed=6, threads=1).fold_numbers for _ in range(2)
     )
@@ -83,7 +83,7 @@ def test_procedures_are_compared_in_the_same_folds(learnable):
 
 
 def test_a_failing_fit_ends_the_comparison(learnable):
-    """An error inside a worker comes out."""
+    """An error in a thread is raised."""
 
     def broken(*_):
         raise RuntimeError("no memory")

@@ -1,4 +1,4 @@
-"""The choice of the example among the bundle's made-up customers."""
+"""The example of a made-up customer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from customer_risk.model.training.example import work_through
 
 
 def row(customer, *, action="none", segment="low", probability=0.1, rows=2, **answer):
-    """A golden row with two features and one reason."""
+    """Return a golden row with two features and one reason."""
     transactions = [
         {"id": f"t{at // 2}", "created_at": f"2024-08-0{at + 1}T10:00:00.000000Z", "amount": 10.0 * (at + 1)}
         for at in range(rows)
@@ -44,7 +44,7 @@ def test_the_strongest_action_and_then_the_highest_probability_is_chosen(rows, c
     assert work_through(rows, -2.0).customer == chosen
 
 
-def test_rows_that_repeat_others_are_passed_over():
+def test_repeated_golden_rows_are_skipped():
     """Requests with columns or features are skipped; without other requests there is no example."""
     given = {"request": {"customer_id": "x", "features": {}}, "answer": {}}
     assert work_through([given], -2.0) is None
@@ -58,8 +58,8 @@ def test_a_probability_without_finite_log_odds_is_not_chosen(probability):
     assert work_through([row("a", probability=probability)], 0.0) is None
 
 
-def test_profile_and_transactions_are_told():
-    """Values are worded, states of a transaction counted as rows, days and the largest amount taken."""
+def test_the_example_describes_profile_and_transactions():
+    """The example has values as words, counts of transactions and rows, days and the largest amount."""
     found = work_through([row("a", rows=3)], -2.0)
     assert found.profile == {"occupation": "not stated", "is_pep": "no", "has_biometrics": "yes", "locale": "fr_FR"}
     assert (found.transactions, found.transaction_rows, found.amount) == (2, 3, 30.0)
@@ -82,7 +82,7 @@ def test_a_customer_without_transactions_has_no_days():
         ({"patterns": [{"code": "A", "investigator_text": "b"}]}, (("A", "b"),)),
     ],
 )
-def test_patterns_are_those_of_the_answer(answer, patterns):
-    """Patterns that can't be seen differ from patterns that weren't found."""
+def test_the_example_has_the_patterns_of_the_answer(answer, patterns):
+    """A bundle without an action rule differs from a customer without patterns."""
     found = work_through([row("a", **answer)], -2.0).patterns
     assert (found if found is None else tuple((each.code, each.text) for each in found)) == patterns

@@ -1,4 +1,4 @@
-"""From XGBoost to a bundle's trees."""
+"""The export of XGBoost models."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _margins(booster: xgboost.Booster, values: np.ndarray) -> np.ndarray:
 
 
 def _assert_equal(booster: xgboost.Booster, margins: np.ndarray, contributions: np.ndarray) -> None:
-    """Assert that a booster's trees give XGBoost's margins and contributions, by tables and by paths."""
+    """Assert that a booster's trees give XGBoost's margins and contributions, by both algorithms."""
     trees, values = trees_from_booster(booster), cases.asked()
     # XGBoost adds leaves in single precision: its own rounding grows with the margin.
     np.testing.assert_allclose(trees.margins(values), margins, atol=1e-6, rtol=1e-6)
@@ -94,7 +94,7 @@ def test_every_margin_is_the_exact_sum_of_the_leaves(train, values):
     np.testing.assert_allclose(exported.margins(values), exported.base + weights.sum(axis=1), atol=1e-12)
 
 
-def test_split_conditions_that_are_infinite_or_no_number(train):
+def test_infinite_thresholds_are_replaced_and_nan_is_refused(train):
     """Infinite thresholds become finite, so that trees.json stays JSON; a threshold that is not a number is refused."""
     booster = cases.grow("infinite thresholds")
     assert np.isfinite(json.loads(trees_from_booster(booster).dumps())["threshold"]).all()
@@ -107,7 +107,7 @@ def test_split_conditions_that_are_infinite_or_no_number(train):
 
 
 def test_pruned_nodes_are_left_out(train):
-    """XGBoost keeps what pruning cut off in its arrays; the trees hold what a row can reach."""
+    """Nodes that pruning removed are not exported."""
     booster = train(tree_method="exact", gamma=2.0, max_depth=6)
     reachable = sum(len(json.loads(dump)) and dump.count('"nodeid"') for dump in booster.get_dump(dump_format="json"))
     trees = trees_from_booster(booster)
@@ -121,7 +121,7 @@ def _trees(booster: xgboost.Booster) -> list:
 
 
 def test_a_merged_booster_gives_the_mean_margin(train, values):
-    """Boosters of different sizes, bases and forests become one whose margin is the mean of theirs."""
+    """The margin of a merged booster is the mean of the boosters' margins, whatever their sizes and bases."""
     boosters = [train(seed, 3 + seed, base_score=0.1 + 0.2 * seed, num_parallel_tree=1 + seed) for seed in range(3)]
     mean = np.mean([_margins(booster, values) for booster in boosters], axis=0)
     np.testing.assert_allclose(_margins(merge_boosters(boosters), values), mean, atol=2e-6)
@@ -129,7 +129,7 @@ def test_a_merged_booster_gives_the_mean_margin(train, values):
 
 @pytest.mark.filterwarnings("ignore:.*booster=dart.*deprecated")
 def test_merging_keeps_the_weights_that_dropout_gave_to_trees():
-    """The weights go into the leaves, so that every version of XGBoost reads the merged booster alike."""
+    """The weights of trees are multiplied into the leaves, so that every version of XGBoost reads them."""
     booster = cases.grow("dropout")
     merged = merge_boosters([booster, cases.grow("plain")])
     mean = np.mean([cases.answers(each, cases.asked())[0] for each in (booster, cases.grow("plain"))], axis=0)
@@ -139,7 +139,7 @@ def test_merging_keeps_the_weights_that_dropout_gave_to_trees():
 
 
 def test_a_merged_booster_and_its_trees_agree_on_margins_and_reasons(train, values):
-    """What XGBoost reads from model.ubj and what scoring reads from trees.json is one model."""
+    """model.ubj and trees.json give the same margins."""
     merged = merge_boosters([train(seed) for seed in range(4)])
     loaded = xgboost.Booster(model_file=bytearray(merged.save_raw("ubj")))
     margins, contributions = Explainer(trees_from_booster(merged)).explain(values)
@@ -149,32 +149,32 @@ def test_a_merged_booster_and_its_trees_agree_on_margins_and_reasons(train, valu
 
 
 def test_one_booster_merged_is_itself(train, values):
-    """Nothing is scaled."""
+    """A single booster isn't changed."""
     booster = train()
     np.testing.assert_array_equal(_margins(merge_boosters([booster]), values), _margins(booster, values))
 
 
 def test_merging_keeps_the_features_names(train):
-    """XGBoost then still checks them."""
+    """The merged booster keeps the names of its features."""
     names = ["a", "b", "c", "d", "e"]
     assert merge_boosters([train(0, names=names), train(1, names=names)]).feature_names == names
 
 
-def test_merging_forgets_the_best_round(train):
-    """One booster's best round would cut the whole."""
+def test_the_merged_booster_has_no_best_round(train):
+    """The merged booster has no best round."""
     booster = train()
     booster.set_attr(best_iteration="1")
     assert merge_boosters([booster, train(1)]).attributes() == {}
 
 
 def test_merging_is_the_same_to_the_byte_each_time(train):
-    """So that bundles are."""
+    """The same boosters give the same bytes."""
     boosters = [train(seed) for seed in range(3)]
     assert merge_boosters(boosters).save_raw("ubj") == merge_boosters(boosters).save_raw("ubj")
 
 
-def test_merging_leaves_the_boosters_alone(train, values):
-    """They may be used on."""
+def test_merging_does_not_change_the_boosters(train, values):
+    """Merging doesn't change the boosters."""
     boosters = [train(seed) for seed in range(2)]
     before = [_margins(booster, values) for booster in boosters]
     merge_boosters(boosters)
@@ -182,13 +182,13 @@ def test_merging_leaves_the_boosters_alone(train, values):
 
 
 def test_boosters_of_different_columns_are_not_merged(train):
-    """Their leaves speak of different things."""
+    """Boosters with different features can't be merged."""
     with pytest.raises(BundleError, match="different features"):
         merge_boosters([train(columns=5), train(columns=4)])
 
 
-def test_nothing_is_not_merged():
-    """At least one booster is needed."""
+def test_merging_no_boosters_is_refused():
+    """Merging no boosters is refused."""
     with pytest.raises(BundleError, match="no booster to merge"):
         merge_boosters([])
 
@@ -202,27 +202,27 @@ def test_nothing_is_not_merged():
     ],
 )
 def test_other_kinds_of_model_are_refused(train, parameters, said):
-    """Their margins or reasons would be other ones."""
+    """Boosters without exact reasons are refused."""
     parameters = {"max_depth": 3} | parameters
     with pytest.raises(BundleError, match=said):
         trees_from_booster(train(**parameters))
 
 
 def test_several_outputs_are_refused(train, values):
-    """A model of several labels at once has no single probability."""
+    """A booster with several outputs is refused."""
     labels = (np.nan_to_num(values[:, :2]) > 0).astype(float)
     with pytest.raises(BundleError, match="2 outputs"):
         trees_from_booster(train(labels=labels))
 
 
 def test_a_booster_without_a_tree_is_refused(train):
-    """It has learned nothing, and XGBoost itself takes its base for a margin."""
+    """A booster without trees is refused."""
     with pytest.raises(BundleError, match="without a tree"):
         trees_from_booster(train(rounds=0))
 
 
 def test_categorical_splits_are_refused():
-    """A set of categories is no threshold."""
+    """Categorical splits are refused."""
     values = np.random.default_rng(0).integers(0, 6, (200, 1)).astype(float)
     matrix = xgboost.DMatrix(values, values[:, 0] % 2, feature_types=["c"], enable_categorical=True)
     booster = xgboost.train({"objective": "binary:logistic", "max_cat_to_onehot": 1, "nthread": 1}, matrix, 2)

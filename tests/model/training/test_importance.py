@@ -1,4 +1,4 @@
-"""Importance, out of fold."""
+"""The importance of features."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_contributions_add_up_to_the_calibrated_log_odds(judged):
 
 
 def test_shuffling_the_signal_costs_most(judged):
-    """Average precision falls far when the signal changes hands, hardly for noise, not for what isn't used."""
+    """Shuffling lowers average precision a lot for the signal, hardly for noise, and not for an unused feature."""
     found, table = judged
     falls = importance.permutation_falls(found, table, NAMES, seed=1)
     assert falls.shape == (2 * importance.SHUFFLES, 3)
@@ -55,7 +55,7 @@ def test_shuffling_the_signal_costs_most(judged):
 
 
 def test_frequency_counts_the_folds(judged):
-    """Features that every fold kept have a frequency of 1; one that none kept is absent."""
+    """Features that every fold kept have a frequency of 1; a feature that no fold kept is absent."""
     found, _ = judged
     assert importance.selection_frequency(found) == {"signal": 1.0, "noise": 1.0}
 
@@ -72,7 +72,7 @@ def test_rows_are_ordered_by_contribution():
 
 
 def test_the_sample_keeps_rows_together():
-    """A sampled customer's contributions and values stand in the same place, missing values as None."""
+    """Contributions and values of the sample are in the same order; missing values are None."""
     shares = np.arange(10.0)[:, None]
     values = np.where(np.arange(10)[:, None] == 3, np.nan, np.arange(10.0)[:, None])
     sample = importance.shap_sample(shares, values, ["f"], seed=1)

@@ -1,4 +1,4 @@
-"""The leak guard: each kind of leak is planted, and refused."""
+"""The leak guard refuses each kind of leak."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ START = datetime(2024, 7, 1, 10, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def customers() -> pl.DataFrame:
-    """Give forty customers, every fourth suspended."""
+    """Return forty customers, every fourth suspended."""
     ids = [f"c-{number:02d}" for number in range(40)]
     null = pl.lit(None, dtype=pl.String)
     return pl.DataFrame({"customer_id": ids, "suspended": [number % 4 == 0 for number in range(40)]}).with_columns(
@@ -42,7 +42,7 @@ def customers() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def events(customers: pl.DataFrame) -> pl.DataFrame:
-    """Give each customer three to five events, suspended ones a MANUAL one too."""
+    """Return three to five events per customer, and a MANUAL one for suspended customers."""
     rows = []
     for at, (one, suspended) in enumerate(customers.select("customer_id", "suspended").iter_rows()):
         kinds = ["CARDS"] * (3 + at % 3) + ["MANUAL"] * suspended
@@ -75,34 +75,34 @@ def _per_customer(customers: pl.DataFrame, events: pl.DataFrame, expression: pl.
 
 
 def recency(customers: pl.DataFrame, events: pl.DataFrame) -> FeatureTable:
-    """Days from the customer's last event to the data's end."""
+    """Return the days from each customer's last event to the end of the data."""
     last = _per_customer(customers, events, pl.col("created_at").max())
     return _table(customers, "recency", (events["created_at"].max() - last).dt.total_days())
 
 
 def month_of_joining(customers: pl.DataFrame, events: pl.DataFrame) -> FeatureTable:
-    """The calendar day of the first event."""
+    """Return the calendar day of each customer's first event."""
     return _table(customers, "first_day", _per_customer(customers, events, pl.col("created_at").min().dt.ordinal_day()))
 
 
 def manual(customers: pl.DataFrame, events: pl.DataFrame) -> FeatureTable:
-    """The number of events of the bank's own hand."""
+    """Return the number of MANUAL events."""
     return _table(customers, "manual_count", _per_customer(customers, events, (pl.col("type") == "MANUAL").sum()))
 
 
 def spending(customers: pl.DataFrame, events: pl.DataFrame) -> FeatureTable:
-    """An honest feature: what was spent by card."""
+    """Return a feature without a leak: the sum of card payments."""
     paid = pl.col("amount").filter(pl.col("type") == "CARDS").sum()
     return _table(customers, "spent", _per_customer(customers, events, paid))
 
 
 def rank_among_all(customers: pl.DataFrame, events: pl.DataFrame) -> FeatureTable:
-    """The customer's rank by spending among everyone."""
+    """Return each customer's rank by spending among all customers."""
     return _table(customers, "rank", _per_customer(customers, events, pl.col("amount").sum()).rank())
 
 
 def label(customers: pl.DataFrame, _: pl.DataFrame) -> FeatureTable:
-    """The label itself."""
+    """Return the label as a feature."""
     return _table(customers, "label", customers["suspended"].cast(pl.Float64))
 
 
@@ -119,39 +119,39 @@ def _guard(feature, customers, events, **changes):
     return leaks.guard(feature, customers, events, **(settings | changes))
 
 
-def test_an_honest_feature_passes_every_check(customers, events):
-    """A sum over the customer's own events passes, and each of the six checks reports what it examined."""
+def test_a_feature_without_a_leak_passes_every_check(customers, events):
+    """A sum over the customer's own events passes, and each of the six checks has a finding."""
     findings = _guard(spending, customers, events, available=["amount"], sources={"spent": ("amount",)})
     assert [finding.check for finding in findings] == list("abcdef")
     assert all(finding.examined > 0 for finding in findings)
 
 
 def test_the_catalogue_passes(customers, events):
-    """Every feature of the catalogue, the optional ones included, holds still under the guard's changes."""
+    """Every feature of the catalogue, including optional ones, passes the guard."""
     assert len(_guard(feature_table, customers, events, greatest_auc=1.0)) == 6
 
 
 def test_a_customer_on_both_sides_is_refused():
-    """(a) A split with a customer on both sides ends the run by the customer's name."""
+    """(a) A split with a customer on both sides is refused with the customer's id."""
     with pytest.raises(LeakError, match="c-07"):
         leaks.check_sides(["c-01", "c-07"], ["c-07", "c-09"])
 
 
 def test_a_repeated_customer_is_refused(customers, events):
-    """(a) A customer on two rows of the table ends the run."""
+    """(a) A customer with two rows is refused."""
     twice = pl.concat([customers, customers.head(1)])
     with pytest.raises(LeakError, match="c-00"):
         _guard(spending, twice, events)
 
 
 def test_recency_against_the_end_of_the_data_is_refused(customers, events):
-    """(b) Days since the last transaction, counted to the data's end, leak: the end is other customers' doing."""
+    """(b) The days from the last transaction to the data's end, which depends on others, are refused."""
     with pytest.raises(LeakError, match=r"recency.*own last activity"):
         leaks.check_others(recency, customers, events)
 
 
-def test_recency_is_refused_where_the_end_is_in_every_part(customers, events):
-    """(b) Recency is refused even where each half of the customers has the data's last event."""
+def test_recency_is_refused_if_every_half_has_the_end_of_the_data(customers, events):
+    """(b) Recency is refused even if each half of the customers has the data's last event."""
     last = events["created_at"].max()
     ends = (
         events.group_by("customer_id", maintain_order=True)
@@ -164,31 +164,31 @@ def test_recency_is_refused_where_the_end_is_in_every_part(customers, events):
 
 
 def test_a_rank_among_customers_is_refused(customers, events):
-    """(b) A value that moves when other customers are taken away is refused."""
+    """(b) A value that changes if other customers are removed is refused."""
     with pytest.raises(LeakError, match=r"only other customers' data.*rank"):
         leaks.check_others(rank_among_all, customers, events)
 
 
 def test_absolute_calendar_time_is_refused(customers, events):
-    """(c) The calendar day of joining moves when a customer's dates are shifted by weeks, and is refused."""
+    """(c) The calendar day of joining is refused, because it changes if dates are shifted by weeks."""
     with pytest.raises(LeakError, match="whole weeks: first_day"):
         leaks.check_calendar(month_of_joining, customers, events)
 
 
 def test_a_feature_on_the_banks_own_events_is_refused(customers, events):
-    """(d) A count of MANUAL rows rests on what the bank does because of the outcome."""
+    """(d) A count of MANUAL rows is refused."""
     with pytest.raises(LeakError, match=r"MANUAL.*manual_count"):
         leaks.check_outcome_events(manual, customers, events, ["MANUAL"])
 
 
 def test_an_absent_source_is_refused():
-    """(e) Age rests on the date of birth, which the tables to score don't have."""
+    """(e) Age is refused if the tables to score lack the date of birth."""
     with pytest.raises(LeakError, match="age_years needs date_of_birth") as refusal:
         leaks.check_sources({"age_years": ("date_of_birth",), "spent": ("amount",)}, ["amount"])
     assert isinstance(refusal.value, FeatureError)
 
 
-def test_unknown_sources_are_said_to_be_unexamined():
+def test_without_tables_to_score_sources_are_not_examined():
     """(e) Without tables to score, the finding says that nothing was examined."""
     finding = leaks.check_sources({"spent": ("amount",)}, None)
     assert finding.examined == 0
@@ -196,20 +196,20 @@ def test_unknown_sources_are_said_to_be_unexamined():
 
 
 def test_the_label_as_a_feature_is_refused(customers, events):
-    """(f) A feature that separates the classes perfectly is the outcome in disguise."""
+    """(f) A feature that separates the labels perfectly is refused."""
     with pytest.raises(LeakError, match=r"label \(ROC-AUC 1.000\)"):
         _guard(label, customers, events)
 
 
-def test_the_label_turned_round_is_refused(customers):
-    """(f) Separating the other way round is separating too."""
+def test_the_inverted_label_is_refused(customers):
+    """(f) Separation in the opposite direction is refused, too."""
     turned = _table(customers, "kept", (~customers["suspended"]).cast(pl.Float64))
     with pytest.raises(LeakError, match="kept"):
         leaks.check_single(turned, customers["suspended"].to_numpy(), greatest=0.97, allowed={})
 
 
 def test_missing_for_one_class_is_refused(customers):
-    """(f) A value that is missing exactly for the suspended tells the label as well."""
+    """(f) A value that is missing exactly for suspended customers is refused."""
     holes = pl.Series([None if one else 1.0 for one in customers["suspended"]]).cast(pl.Float64)
     values = np.array([np.nan if one is None else one for one in holes.to_list()])
     table = FeatureTable(tuple(customers["customer_id"]), ("holes",), values[:, None])
@@ -218,18 +218,18 @@ def test_missing_for_one_class_is_refused(customers):
 
 
 def test_an_allowed_feature_passes_with_its_reason(customers, events):
-    """(f) A reason lets a feature through, and the finding keeps the reason."""
+    """(f) A feature that is allowed with a reason passes, and the finding has the reason."""
     finding = _guard(label, customers, events, allowed={"label": "a drill"})[-1]
     assert finding.allowed == {"label": "a drill"}
 
 
-def test_an_empty_reason_allows_nothing(customers, events):
-    """(f) An empty reason is no reason."""
+def test_an_empty_reason_does_not_allow_a_feature(customers, events):
+    """(f) An empty reason doesn't allow a feature."""
     with pytest.raises(LeakError, match="label"):
         _guard(label, customers, events, allowed={"label": " "})
 
 
-def test_a_refusal_says_for_how_many_customers(customers, events):
-    """The message tells how many customers' values moved."""
+def test_a_refusal_has_the_number_of_changed_customers(customers, events):
+    """The message has the number of customers whose value changed."""
     with pytest.raises(LeakError, match=r"manual_count \(for 10 of 40 customers\)"):
         leaks.check_outcome_events(manual, customers, events, ["MANUAL"])

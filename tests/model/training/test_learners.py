@@ -1,4 +1,4 @@
-"""XGBoost as the procedure uses it."""
+"""The learners."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MEMBER = {**FIXED, **START, "keep": 3, "rounds": 4}
 
 
 def test_the_margin_is_the_mean_of_the_members(learnable):
-    """Merged boosters give the mean of what each gives alone."""
+    """The margin of merged boosters is the mean of their margins."""
     members = (MEMBER, {**MEMBER, "max_depth": 2})
     merged = Boosted(members).fit(*learnable, 3)
     ranked = ("signal", "weak", "gaps", "noise_1", "noise_2")
@@ -25,13 +25,13 @@ def test_the_margin_is_the_mean_of_the_members(learnable):
 
 
 def test_only_the_best_ranked_features_are_taken(learnable):
-    """The model takes as many features as asked for, in the table's order."""
+    """The model keeps the requested number of features, in the order of the table."""
     model = Boosted((MEMBER,)).fit_ranked(*learnable, ("gaps", "signal", "weak", "noise_1"), 1)
     assert model.names == ("signal", "weak", "gaps")
 
 
 def test_a_member_that_keeps_fewer_splits_on_fewer(learnable):
-    """Of two members, the one that keeps one feature splits on the best-ranked alone."""
+    """A member that keeps one feature splits on the best-ranked feature only."""
     narrow, wide = {**MEMBER, "keep": 1}, {**MEMBER, "keep": 3}
     model = Boosted((narrow, wide)).fit_ranked(*learnable, ("weak", "signal", "gaps"), 1)
     trees = model.booster.get_dump()
@@ -39,8 +39,8 @@ def test_a_member_that_keeps_fewer_splits_on_fewer(learnable):
     assert any("signal" in tree for tree in trees[len(trees) // 2 :])
 
 
-def test_directions_hold(learnable):
-    """A feature that may only raise risk never lowers the margin, whatever the data says."""
+def test_margins_respect_the_directions(learnable):
+    """A feature with the direction +1 never lowers the margin."""
     model = Boosted((MEMBER,), {"signal": 1, "noise_1": 1}).fit_columns(*learnable, 2)
     rows = np.tile(np.nanmedian(learnable.table.values, axis=0), (50, 1))
     for name in ("signal", "noise_1"):
@@ -51,7 +51,7 @@ def test_directions_hold(learnable):
 
 
 def test_the_seed_decides_every_bit(learnable):
-    """The same seed grows the same bytes, another seed others."""
+    """The same seed gives the same bytes, another seed others."""
     first, again, other = (
         bytes(Boosted((MEMBER,)).fit(*learnable, seed).booster.save_raw("ubj")) for seed in (1, 1, 2)
     )
@@ -60,6 +60,6 @@ def test_the_seed_decides_every_bit(learnable):
 
 
 def test_exact_columns_are_kept(learnable):
-    """Fitting on given columns takes them all, the constant one too, in their order."""
+    """Fitting on given columns uses all of them in their order, including a constant one."""
     model = Boosted((MEMBER,)).fit_columns(*learnable, 1)
     assert model.names == learnable.table.names

@@ -1,4 +1,4 @@
-"""The whole walk from tables to RUN, on small synthetic tables."""
+"""The training pipeline, on small synthetic tables."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def settings(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def config(settings):
-    """The same, read."""
+    """The same configuration, loaded."""
     return load_config(settings)
 
 
@@ -57,7 +57,7 @@ def tables(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def told(tables, settings, tmp_path_factory):
-    """The command's answer, and the RUN that it left: made once."""
+    """The output of the command, and its folder RUN; made once."""
     out = tmp_path_factory.mktemp("runs") / "RUN"
     found = CliRunner().invoke(train_command, [str(tables), "--out", str(out), "--config", str(settings)])
     assert found.exit_code == 0, found.output
@@ -66,13 +66,13 @@ def told(tables, settings, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(told):
-    """The run as it was left."""
+    """The folder of the run."""
     found = results.load(told[1] / "evaluation.json")
-    return pipeline.Run(told[1], found.provenance.bundle_version, found)
+    return pipeline.TrainingResult(told[1], found.provenance.bundle_version, found)
 
 
 def test_a_run_records_its_conversions(run, tables, settings, tmp_path):
-    """Training on amounts in USD learns from the same data as on those in EUR, and records each conversion."""
+    """Training on amounts in USD uses the same data as on amounts in EUR, and records each conversion."""
     (tmp_path / "tables").mkdir()
     for path in tables.glob("*.csv"):
         frame = pl.read_csv(path, infer_schema=False)
@@ -103,23 +103,18 @@ def test_a_run_records_its_conversions(run, tables, settings, tmp_path):
 
 
 def test_a_run_leaves_bundle_report_card_and_evaluation(run):
-    """RUN holds the bundle, the report, the model card and the evaluation, and nothing half-written."""
-    assert {path.name for path in run.folder.iterdir()} == {
-        "bundle",
-        "report.html",
-        "MODEL_CARD.md",
-        "evaluation.json",
-    }
+    """RUN has exactly the bundle, the report, the model card and the evaluation."""
+    assert {path.name for path in run.folder.iterdir()} == {"bundle", "report.html", "MODEL_CARD.md", "evaluation.json"}
     assert {path.name for path in (run.folder / "bundle").iterdir()} == {*FILES, "manifest.json"}
 
 
-def test_the_bundle_loads_and_its_golden_rows_hold(run):
-    """Loading verifies hashes and golden rows, and finds the version that the run named."""
+def test_the_bundle_loads_and_its_golden_rows_are_verified(run):
+    """The bundle can be loaded and verified, and has the run's version."""
     assert load_bundle(run.folder / "bundle").version == run.version
 
 
 def test_the_manifest_freezes_the_action_rule(run, tables, config):
-    """The manifest has the declared thresholds, and the quantile of the training customers' greatest amounts."""
+    """The manifest has the configured thresholds, and the quantile of the training customers' greatest amounts."""
     rule = load_bundle(run.folder / "bundle", verify_golden=False).manifest.action_rule
     declared = config.corroboration.rules
     assert rule == pipeline.freeze_rule(pipeline.prepare(tables, config, None, Stages()), config)
@@ -130,7 +125,7 @@ def test_the_manifest_freezes_the_action_rule(run, tables, config):
 
 
 def test_golden_rows_show_a_proposed_customer_in_every_form(run):
-    """A High customer with a pattern is proposed; with features alone, the same customer gets review."""
+    """A High customer with a pattern is proposed; from features only, the action is a review."""
     rows = load_bundle(run.folder / "bundle").golden
     first = [row for row in rows if row["request"]["customer_id"] == "golden-0"]
     assert [row["answer"]["segment"] for row in first] == ["high"] * 3
@@ -142,19 +137,19 @@ def test_golden_rows_show_a_proposed_customer_in_every_form(run):
 
 @pytest.mark.parametrize("rules", [{"PASS_TROUGH": {}}, {"VELOCITY_BURST": {"count": 1, "hours": 1}}])
 def test_patterns_that_cannot_be_used_are_refused_before_training(rules, tables, config, tmp_path):
-    """An unknown pattern or an invalid threshold is named before any table is read."""
+    """An unknown pattern or an invalid threshold is refused before the tables are read."""
     wrong = msgspec.structs.replace(config, corroboration=msgspec.structs.replace(config.corroboration, rules=rules))
     with pytest.raises(ConfigError, match="corroboration can't be used"):
         pipeline.train(tables / "nowhere", tmp_path / "RUN", config=wrong)
 
 
-def test_the_evaluation_reads_back_as_it_was(run):
-    """`evaluation.json` decodes to results that encode to the very same bytes."""
+def test_the_evaluation_is_the_same_after_reading(run):
+    """`evaluation.json` decodes to results that encode to the same bytes."""
     assert results.dumps(run.results) == (run.folder / "evaluation.json").read_bytes()
 
 
 def test_no_training_customer_is_in_the_bundle(run, tables):
-    """No id of a training customer or of their transactions stands in any file of the bundle."""
+    """No file of the bundle has the id of a training customer or transaction."""
     users = pl.read_csv(tables / "users_labelled.csv", infer_schema=False)["user_id"].unique().to_list()
     events = pl.read_csv(tables / "transactions_labelled.csv", infer_schema=False)["id"].unique().to_list()
     content = b"\n".join(path.read_bytes() for path in sorted((run.folder / "bundle").iterdir()))
@@ -175,14 +170,14 @@ def test_no_training_customers_row_is_in_the_bundle(run, tables, config):
 
 
 def test_no_wall_time_is_in_the_bundle(run):
-    """The manifest holds no time and no machine's path."""
+    """The manifest has no time and no path of the machine."""
     manifest = (run.folder / "bundle" / "manifest.json").read_text()
     assert str(run.folder) not in manifest
     assert not [key for key in json.loads(manifest) if "time" in key or "date" in key or key.endswith("_at")]
 
 
-def test_the_manifest_says_what_the_run_found(run, config):
-    """Features, cut-offs, rates, metrics, seed and commit are the run's."""
+def test_the_manifest_has_the_results_of_the_run(run, config):
+    """The manifest has the run's features, cut-offs, rates, metrics, seed and commit."""
     manifest = load_bundle(run.folder / "bundle").manifest
     assert manifest.features == run.results.features
     assert (manifest.wordings, manifest.catalogue_hash) == (CURRENT, catalogue_hash())
@@ -196,7 +191,7 @@ def test_the_manifest_says_what_the_run_found(run, config):
 
 
 def test_probabilities_are_shifted_to_the_portfolio(run):
-    """The calibration's shift is the log-odds between the sample's rate and the portfolio's."""
+    """The calibration's shift is the difference of both rates in log-odds."""
     manifest = load_bundle(run.folder / "bundle").manifest
     sample = manifest.risk_rate.sample
     expected = np.log(0.05 / 0.95) - np.log(sample / (1 - sample))
@@ -204,19 +199,14 @@ def test_probabilities_are_shifted_to_the_portfolio(run):
 
 
 def test_every_contender_has_every_metric(run):
-    """XGBoost first, then the baselines; each with all metrics, in the same customers."""
-    assert [one.key for one in run.results.contenders] == [
-        "xgboost",
-        "logistic_regression",
-        "random_forest",
-        "dummy",
-    ]
+    """The contenders are XGBoost, then the baselines, each with all metrics for the same customers."""
+    assert [one.key for one in run.results.contenders] == ["xgboost", "logistic_regression", "random_forest", "dummy"]
     for one in run.results.contenders:
         assert one.metrics.keys() == METRICS.keys()
         assert len(one.probabilities[0]) == len(run.results.labels) == 160
 
 
-def test_differences_are_there_for_each_baseline(run):
+def test_each_baseline_has_differences(run):
     """Each baseline has a paired difference in each metric."""
     found = {(one.baseline, one.metric) for one in run.results.differences}
     assert found == {(key.key, metric) for key in run.results.contenders[1:] for metric in METRICS}
@@ -227,15 +217,15 @@ def test_all_checks_of_the_guard_are_in_the_results(run):
     assert [finding.check for finding in run.results.leaks] == list("abcdef")
 
 
-def test_measurements_name_what_ships_first(run):
-    """Each side-by-side measurement has the shipped arm first, and a conclusion."""
+def test_measurements_have_the_shipped_arm_first(run):
+    """Each measurement has the shipped arm first, and a conclusion."""
     for measurement in (run.results.excluded, run.results.weighting, run.results.calibration):
         assert "(shipped)" in measurement.arms[0].title
         assert measurement.conclusion
         assert set(measurement.differences) == {arm.key for arm in measurement.arms[1:]}
 
 
-def test_importance_and_shap_speak_of_the_models_features(run):
+def test_importance_and_shap_cover_the_models_features(run):
     """Importance ranks exactly the shipped features, and the sample of contributions has their columns."""
     names = set(run.results.features)
     assert {one.feature for one in run.results.importance} == names
@@ -244,13 +234,13 @@ def test_importance_and_shap_speak_of_the_models_features(run):
 
 
 def test_the_learning_curve_grows(run):
-    """Each point of the learning curve has more customers than the one before."""
+    """Each point of the learning curve has more customers than the previous one."""
     sizes = [point.customers for point in run.results.learning_curve]
     assert sizes == sorted(set(sizes))
 
 
-def test_the_time_view_holds_every_dated_customer_once(run):
-    """The three parts in time order hold all customers who transacted."""
+def test_the_time_view_has_every_dated_customer_once(run):
+    """The three parts in time order have all customers with transactions."""
     dated = run.results.data.customers - sum(
         row.customers for row in run.results.data.months if row.period == "no transaction"
     )
@@ -260,28 +250,28 @@ def test_the_time_view_holds_every_dated_customer_once(run):
 
 
 def test_every_stage_is_timed(run):
-    """The timings name the stages of training and of evaluation."""
+    """The timings have the stages of training and evaluation."""
     stages = {timing.stage for timing in run.results.timings}
     assert {"Tune and fit the model", "Cross-validate: XGBoost", "Write the bundle", "Write the report"} <= stages
 
 
 def test_no_customer_id_is_in_the_evaluation(run, tables):
-    """The evaluation's numbers name nobody."""
+    """`evaluation.json` has no customer's id."""
     users = pl.read_csv(tables / "users_labelled.csv", infer_schema=False)["user_id"].unique().to_list()
     content = (run.folder / "evaluation.json").read_text() + (run.folder / "report.html").read_text()
     assert not [one for one in users if one in content]
 
 
 def test_an_occupied_folder_is_refused_before_anything_is_read(tmp_path, config):
-    """A run overwrites nothing."""
+    """A run overwrites no files."""
     (tmp_path / "kept.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="already holds something"):
+    with pytest.raises(ConfigError, match="already exists and isn't empty"):
         pipeline.train(tmp_path / "no tables", tmp_path, config=config)
     assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
 
 
-def test_a_planted_leak_ends_the_run_and_leaves_nothing(tables, config, tmp_path, monkeypatch):
-    """A feature that knows the data's end is refused by the pipeline itself, and no RUN is left."""
+def test_a_leak_ends_the_run_and_leaves_no_run(tables, config, tmp_path, monkeypatch):
+    """The pipeline refuses a feature that depends on the data's end, and leaves no RUN."""
     honest = pipeline.feature_table
 
     def leaking(customers, events, settings, *, threads=1):
@@ -302,8 +292,8 @@ def test_a_planted_leak_ends_the_run_and_leaves_nothing(tables, config, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failure_after_the_bundle_leaves_nothing(tables, config, tmp_path, monkeypatch):
-    """Even where a later stage fails once the bundle is written, no half-written RUN stays behind."""
+def test_a_failure_after_the_bundle_leaves_no_run(tables, config, tmp_path, monkeypatch):
+    """If a stage fails after the bundle was written, no RUN is left."""
     written = []
 
     def broken(*_):
@@ -318,8 +308,8 @@ def test_a_failure_after_the_bundle_leaves_nothing(tables, config, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_optional_feature_absent_where_scoring_happens_is_refused(tables, config, tmp_path):
-    """Age is wanted, but the customers to score have no date of birth."""
+def test_an_optional_feature_absent_in_the_tables_to_score_is_refused(tables, config, tmp_path):
+    """An optional feature is refused if the tables to score lack its source column."""
     wished = msgspec.structs.replace(
         config, training=msgspec.structs.replace(config.training, optional_features=("age_years",))
     )
@@ -328,7 +318,7 @@ def test_an_optional_feature_absent_where_scoring_happens_is_refused(tables, con
 
 
 def _without(tables, folder, keep):
-    """Copy the labelled tables with the customers that `keep` names."""
+    """Copy the labelled tables with the customers of `keep`."""
     users = pl.read_csv(tables / "users_labelled.csv", infer_schema=False)
     kept = keep(users)
     kept.write_csv(folder / "users_labelled.csv")
@@ -338,57 +328,41 @@ def _without(tables, folder, keep):
     return folder
 
 
-def test_one_class_is_refused(tables, config, tmp_path):
-    """Customers of one label alone teach nothing."""
-    folder = _without(tables, tmp_path, lambda users: users.filter(pl.col("user_current_state") == "ACTIVE"))
-    with pytest.raises(LabelError):
-        pipeline.train(folder, tmp_path / "RUN", config=config)
+def _few(users, count):
+    """Return the users without all but `count` suspended customers."""
+    risky = users.filter(pl.col("user_current_state") == "SUSPENDED")["user_id"].unique(maintain_order=True)
+    return users.filter(~pl.col("user_id").is_in(risky[count:].to_list()))
+
+
+@pytest.mark.parametrize(
+    ("keep", "error", "message"),
+    [
+        (lambda users: users.filter(pl.col("user_current_state") == "ACTIVE"), LabelError, "ACTIVE"),
+        (lambda users: users.head(1), EmptyTable, "has no rows|only 1 customer"),
+        (lambda users: _few(users, 4), LabelError, "4 suspended"),
+    ],
+    ids=["one label", "one customer", "four suspended customers"],
+)
+def test_too_few_customers_are_refused(tables, config, tmp_path, keep, error, message):
+    """Customers of one label, one customer, and four suspended customers are refused."""
+    with pytest.raises(error, match=message):
+        pipeline.train(_without(tables, tmp_path, keep), tmp_path / "RUN", config=config)
     assert not (tmp_path / "RUN").exists()
 
 
-def test_one_customer_is_refused(tables, config, tmp_path):
-    """One customer can't be split."""
-    folder = _without(tables, tmp_path, lambda users: users.head(1))
-    with pytest.raises((EmptyTable, LabelError)):
-        pipeline.train(folder, tmp_path / "RUN", config=config)
-
-
-def test_too_few_suspended_customers_are_refused(tables, config, tmp_path):
-    """Four suspended customers are too few to learn from some and test on others, and the message says how many."""
-
-    def few(users):
-        risky = users.filter(pl.col("user_current_state") == "SUSPENDED")["user_id"].unique(maintain_order=True)
-        return users.filter(~pl.col("user_id").is_in(risky[4:].to_list()))
-
-    folder = _without(tables, tmp_path, few)
-    with pytest.raises(LabelError, match="4 suspended"):
-        pipeline.train(folder, tmp_path / "RUN", config=config)
-
-
-def test_missing_tables_to_score_are_noted(tables, config, tmp_path):
-    """Without tables to score, training continues and notes that sources couldn't be compared."""
-    folder = _without(tables, tmp_path, lambda users: users)
-    material = pipeline.prepare(folder, config, None, Stages())
-    study = pipeline.make_study(material, config)
-    assert any("couldn't be compared" in note for note in pipeline._notes(material, study))
-
-
-def test_fewer_folds_are_noted(tables, config, tmp_path):
-    """With nine suspended customers, five folds become four, and the notes say so."""
-
-    def few(users):
-        risky = users.filter(pl.col("user_current_state") == "SUSPENDED")["user_id"].unique(maintain_order=True)
-        return users.filter(~pl.col("user_id").is_in(risky[9:].to_list()))
-
-    folder = _without(tables, tmp_path, few)
+def test_fewer_folds_and_missing_tables_to_score_are_noted(tables, config, tmp_path):
+    """Nine suspended customers give four folds instead of five; without tables to score, sources aren't checked."""
+    folder = _without(tables, tmp_path, lambda users: _few(users, 9))
     five = msgspec.structs.replace(config, evaluation=msgspec.structs.replace(config.evaluation, folds=5))
     material = pipeline.prepare(folder, five, None, Stages())
     study = pipeline.make_study(material, five)
     assert study.folds == 4
-    assert any("4 folds instead of 5" in note for note in pipeline._notes(material, study))
+    notes = " ".join(pipeline._notes(material, study))
+    assert "4 folds instead of 5" in notes
+    assert "didn't check whether the tables to score have the source columns" in notes
 
 
-def test_the_command_tells_data_metrics_and_places(told):
+def test_the_command_prints_data_metrics_and_paths(told):
     """`train` prints the data's summary, the metrics with intervals, and where bundle and report are."""
     printed, out = told
     assert "160 customers" in printed
@@ -398,8 +372,8 @@ def test_the_command_tells_data_metrics_and_places(told):
     assert str(out / "bundle") in printed
 
 
-def test_the_report_says_whose_and_how_old_the_data_are(run):
-    """Synthetic tables are recognised by their ids, prices with defaults are named, and the imprint is empty."""
+def test_the_results_mark_synthetic_tables_and_default_prices(run):
+    """The results mark synthetic tables and default prices, and have an empty imprint."""
     found = run.results
     assert found.provenance.synthetic
     assert found.provenance.commit_date == provenance.commit_date()
@@ -410,8 +384,8 @@ def test_the_report_says_whose_and_how_old_the_data_are(run):
     assert document["provenance"]["synthetic"] is True
 
 
-def test_prices_of_ones_own_are_no_defaults(tmp_path):
-    """Only prices with their defaults are named, and a stated confirmation removes the badge."""
+def test_only_default_prices_are_listed(tmp_path):
+    """Only default prices are listed, and a confirmation removes the badge."""
     path = tmp_path / "own.yaml"
     path.write_text("costs: {review: 90}\nreport: {costs_confirmed_by: 'B. Buyer, finance', organisation: Bank}")
     config = load_config(path)
@@ -419,8 +393,8 @@ def test_prices_of_ones_own_are_no_defaults(tmp_path):
     assert pipeline._imprint(config.report) == results.Imprint(organisation="Bank")
 
 
-def test_customers_without_transactions_are_measured_apart(run):
-    """Customers without transactions are counted as in the data summary, and measured unless a note says why not."""
+def test_customers_without_transactions_are_measured_separately(run):
+    """Customers without transactions are counted as in the data summary, and have metrics or a note."""
     found = run.results.without_transactions
     assert found.customers == run.results.data.without_transactions
     assert found.metrics or found.note
@@ -437,8 +411,8 @@ def test_the_example_is_a_golden_customer_of_the_bundle(run):
     assert found.base == bundle.scorer.base
 
 
-def test_the_report_counts_whom_the_rule_proposes(run):
-    """The proposed customers are some of High, by the rule that the bundle's manifest holds."""
+def test_the_report_counts_the_proposed_customers(run):
+    """The proposed customers are High customers, by the rule in the manifest."""
     found, rule = run.results, load_bundle(run.folder / "bundle").manifest.action_rule
     high = next(row for row in found.segments.rows if row.segment == "high")
     assert 0 <= found.proposed.suspended <= found.proposed.customers <= high.customers
@@ -447,7 +421,7 @@ def test_the_report_counts_whom_the_rule_proposes(run):
 
 
 def test_only_high_customers_with_a_pattern_are_counted(run, tables, config):
-    """If every customer were High, each with a pattern would be proposed; without High customers, no one."""
+    """If all customers are High, those with a pattern are proposed; without High customers, no customer is."""
     material = pipeline.prepare(tables, config, None, Stages())
     rule = load_bundle(run.folder / "bundle").manifest.action_rule
     nobody = np.zeros((2, len(material.suspended)), dtype=np.bool_)

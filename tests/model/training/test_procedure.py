@@ -1,4 +1,4 @@
-"""The procedure that ships."""
+"""The shipped procedure."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def fitted(learnable, small):
         return procedure.fit_procedure(*learnable, small.training, 1, directions={})
 
 
-def test_it_finds_the_signal(learnable, fitted):
-    """Out-of-fold probabilities of suspended customers are greater on average than the others'."""
+def test_probabilities_are_higher_for_suspended_customers(learnable, fitted):
+    """Out-of-fold probabilities are greater on average for suspended customers."""
     p = fitted.inner_probabilities
     assert p[learnable.suspended].mean() > 1.4 * p[~learnable.suspended].mean()
 
 
-def test_inner_answers_are_calibrated_in_the_large(learnable, fitted):
-    """Out-of-fold probabilities add up to about as many as were suspended."""
+def test_inner_probabilities_add_up_to_the_suspended_customers(learnable, fitted):
+    """Out-of-fold probabilities add up to about the number of suspended customers."""
     assert fitted.inner_probabilities.mean() == pytest.approx(learnable.suspended.mean(), abs=0.03)
 
 
-def test_inner_answers_come_from_fits_without_the_customer(learnable, small):
-    """Inner margins can't know a label that is pure noise: they rank shuffled labels no better than chance allows."""
+def test_inner_margins_come_from_fits_without_the_customer(learnable, small):
+    """Inner margins rank shuffled labels no better than chance."""
     table, suspended = learnable
     shuffled = np.random.default_rng(2).permutation(suspended)
     found = procedure.fit_procedure(
@@ -43,22 +43,22 @@ def test_inner_answers_come_from_fits_without_the_customer(learnable, small):
 
 
 def test_given_parameters_are_not_searched(learnable, small):
-    """With parameters given, no trial is made."""
+    """With given parameters there is no trial."""
     found = procedure.fit_procedure(*learnable, small.training, 1, directions={}, members=({"keep": 3, "rounds": 2},))
     assert found.trials == ()
     assert found.members == ({"keep": 3, "rounds": 2},)
 
 
 def test_too_few_suspended_are_refused(learnable, small):
-    """Three suspended customers can't be dealt into inner folds; the message says how many there are."""
+    """Three suspended customers are too few for inner folds; the message has their number."""
     table, _ = learnable
     with pytest.raises(LabelError, match="3 suspended"):
         procedure.fit_procedure(table, np.arange(len(table.ids)) < 3, small.training, 1, directions={})
 
 
 @pytest.mark.parametrize("learner", [Logistic(keep=4), Forest(keep=4, trees=25)], ids=["logistic", "forest"])
-def test_baselines_learn(learnable, learner):
-    """Each baseline ranks customers whom it hasn't seen far better than chance, missing values and all."""
+def test_baselines_rank_better_than_chance(learnable, learner):
+    """Each baseline ranks unseen customers far better than chance, also with missing values."""
     found = cross_validate(
         lambda table, suspended, seed: procedure.fit_calibrated(learner, table, suspended, 2, seed),
         *learnable,
@@ -73,7 +73,7 @@ def test_baselines_learn(learnable, learner):
 
 
 def test_the_dummy_gives_everyone_the_risk_rate(learnable):
-    """The dummy's calibrated probability is the sample's risk rate, but for Platt's smoothing."""
+    """The dummy's calibrated probability is the sample's risk rate, except for Platt's smoothing."""
     found = procedure.fit_calibrated(Dummy(), *learnable, 2, 1)
     p = found.probabilities(learnable.table)
     assert np.ptp(p) == 0

@@ -1,4 +1,4 @@
-"""Where a run came from."""
+"""The provenance of a run."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ def cohort(synthetic):
     return load_cohort(synthetic, "labelled")
 
 
-def test_the_commit_is_gits():
-    """The commit is what git says, marked where tracked files differ from it."""
+def test_the_commit_is_that_of_git():
+    """The commit is git's, marked if tracked files differ from it."""
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     assert provenance.git_commit().removesuffix("-dirty") in {head, "unknown"}
 
 
-def test_outside_of_a_checkout_the_commit_is_unknown(monkeypatch, tmp_path):
-    """Where git knows nothing of this file, the commit is unknown."""
+def test_commit_and_date_are_unknown_outside_of_a_checkout(monkeypatch, tmp_path):
+    """If git doesn't track this file, the commit and its date are unknown."""
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
-    assert provenance.git_commit() == "unknown"
+    assert (provenance.git_commit(), provenance.commit_date()) == ("unknown", "unknown")
 
 
-def test_without_git_the_commit_is_unknown(monkeypatch):
-    """A machine without git trains all the same."""
+def test_without_git_commit_and_date_are_unknown(monkeypatch):
+    """Without git, the commit and its date are unknown."""
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert provenance.git_commit() == "unknown"
+    assert (provenance.git_commit(), provenance.commit_date()) == ("unknown", "unknown")
 
 
-def test_the_commits_date_is_gits():
-    """The date is the commit's own day in UTC, whatever day it is now."""
+def test_the_commits_date_is_that_of_git():
+    """The date is the day of the commit in UTC."""
     seconds = subprocess.run(
         ["git", "show", "-s", "--format=%ct", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -46,19 +46,7 @@ def test_the_commits_date_is_gits():
     assert provenance.commit_date() in {known, "unknown"}
 
 
-def test_outside_of_a_checkout_the_date_is_unknown(monkeypatch, tmp_path):
-    """Outside of a git checkout, the commit's date is unknown."""
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
-    assert provenance.commit_date() == "unknown"
-
-
-def test_without_git_the_date_is_unknown(monkeypatch):
-    """Without git, the commit's date is unknown, never that of the run."""
-    monkeypatch.setenv("PATH", "/nonexistent")
-    assert provenance.commit_date() == "unknown"
-
-
-def test_one_cent_changes_the_datas_hash(cohort):
+def test_one_cent_changes_the_hash_of_the_data(cohort):
     """The same cohort has the same hash; one amount changed by a cent has another."""
     changed = dataclasses.replace(
         cohort,

@@ -30,8 +30,8 @@ def test_shares_of_bins_add_up():
 
 
 @pytest.mark.parametrize("kind", ["continuous", "counts", "mostly zero", "two values", "few customers"])
-def test_no_bin_points_at_a_person(kind):
-    """Every bin holds five customers or more, whatever the values."""
+def test_no_bin_identifies_a_person(kind):
+    """Every bin has at least five customers."""
     random = np.random.default_rng(1)
     values = {
         "continuous": random.lognormal(size=200),
@@ -46,7 +46,7 @@ def test_no_bin_points_at_a_person(kind):
 
 
 def test_borders_are_rounded():
-    """A border has three digits, so it is nobody's exact amount."""
+    """A border has three significant digits, so it isn't a customer's exact amount."""
     for edge in borders(np.random.default_rng(2).lognormal(8, 1, size=500)).tolist():
         assert edge == float(f"{edge:.3g}")
 
@@ -57,7 +57,7 @@ def test_few_values_have_one_bin():
 
 
 def test_segments_follow_the_thresholds_and_weights():
-    """The mix of segments is the portfolio's: weighted customers."""
+    """The shares of segments are those of weighted customers."""
     found = _decoded(np.arange(101.0), weights=np.where(np.linspace(0, 1, 101) >= 0.8, 0.0, 1.0))["segments"]
     assert found["high"] == 0
     assert found["low"] + found["medium"] == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""Stages as they pass."""
+"""The stages of a run."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import io
 import pytest
 from rich.console import Console
 
-from customer_risk.model.training.progress import Shown
-from customer_risk.model.training.stages import Stages
+from customer_risk.model.training.stages import Shown, Stages
 
 
 def test_each_stage_is_timed_in_order():
-    """Stages that ended are there in order, each with its time."""
+    """`timings` has the ended stages in order."""
     watch = Stages()
     for title in ("read", "fit"):
         with watch.stage(title):
@@ -22,7 +21,7 @@ def test_each_stage_is_timed_in_order():
 
 
 def test_a_stage_that_fails_is_timed_too():
-    """An error passes through, and the stage has its time."""
+    """An error in a stage is raised, and the stage has its time."""
     watch = Stages()
     with pytest.raises(RuntimeError), watch.stage("fit"):
         raise RuntimeError
@@ -30,7 +29,7 @@ def test_a_stage_that_fails_is_timed_too():
 
 
 def test_progress_shows_stages_and_steps():
-    """The terminal shows each stage's title and how many of its steps are done."""
+    """The terminal shows each stage's title and its number of steps."""
     out = io.StringIO()
     with Shown(Console(file=out, force_terminal=True, width=100)) as watch, watch.stage("Fit folds", 3) as tick:
         tick()

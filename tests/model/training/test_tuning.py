@@ -18,13 +18,13 @@ def tuned(learnable):
         return tuning.tune(*learnable, LEARNER, folds=2, trials=12, seconds=None, best=3, seed=4)
 
 
-def test_the_first_trial_is_where_the_search_starts(tuned):
-    """Trial 0 takes the starting parameters, so the search can't end below them."""
+def test_the_first_trial_has_the_starting_parameters(tuned):
+    """Trial 0 has the starting parameters."""
     assert tuned.trials[0].params == tuning.START
 
 
 def test_every_trial_is_recorded(tuned):
-    """Each trial is there with its parameters, its value unless pruned, and its state."""
+    """Each trial has its parameters and state, and a value unless it was pruned."""
     assert [trial.number for trial in tuned.trials] == list(range(12))
     for trial in tuned.trials:
         assert (trial.value is None) == (trial.state == "pruned")
@@ -37,15 +37,15 @@ def test_the_best_trials_are_averaged(tuned):
     assert {trial.number for trial in tuned.trials if trial.averaged} == {trial.number for trial in best}
 
 
-def test_the_search_repeats_itself(learnable, tuned):
-    """The same seed makes the same trials."""
+def test_the_same_seed_repeats_the_search(learnable, tuned):
+    """The same seed gives the same trials."""
     with tuning.quiet():
         again = tuning.tune(*learnable, LEARNER, folds=2, trials=12, seconds=None, best=3, seed=4)
     assert again == tuned
 
 
 def test_bad_trials_are_pruned(learnable, monkeypatch):
-    """A trial that falls behind the others' median in its first folds is given up."""
+    """A trial below the median of the others in its first folds is pruned."""
     scores = iter([*[2.0] * (tuning.STARTUP * 4), *[0.0] * 4])
     monkeypatch.setattr(tuning._Part, "score", lambda *_: next(scores))
     with tuning.quiet():
@@ -54,15 +54,15 @@ def test_bad_trials_are_pruned(learnable, monkeypatch):
 
 
 def test_a_budget_in_seconds_records_the_trials_that_it_made(learnable):
-    """With seconds as the budget, as many trials are made as fit in, one at least, and all are recorded."""
+    """With a budget in seconds, at least one trial is made, and all are recorded."""
     with tuning.quiet():
         found = tuning.tune(*learnable, LEARNER, folds=2, trials=1, seconds=0.01, best=5, seed=1)
     assert len(found.trials) >= 1
     assert len(found.members) <= len(found.trials)
 
 
-def test_quiet_is_quiet_only_inside():
-    """Optuna's own verbosity is back afterwards."""
+def test_quiet_restores_the_verbosity():
+    """Optuna's verbosity is restored."""
     before = optuna.logging.get_verbosity()
     with tuning.quiet():
         assert optuna.logging.get_verbosity() == optuna.logging.WARNING

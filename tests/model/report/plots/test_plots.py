@@ -1,4 +1,4 @@
-"""Every plot: drawn without a warning, the same bytes for the same results, and words for who can't see it."""
+"""Every plot: no warnings, reproducible bytes, and an alternative text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from customer_risk.model.report.plots import (
     ranking,
     waterfall,
 )
-from customer_risk.model.report.plots.canvas import _LOOK, drawn
+from customer_risk.model.report.plots.canvas import _STYLE, drawn
 
 PLOTS = {
     "roc": ranking.roc,
@@ -52,8 +52,8 @@ replace = msgspec.structs.replace
 
 
 @pytest.mark.parametrize("name", PLOTS)
-def test_a_plot_loads_nothing_and_is_told_in_words(results, name):
-    """A drawn plot bears no date or script, refers to nothing outside, and is described in words."""
+def test_a_plot_loads_nothing_and_has_an_alternative_text(results, name):
+    """A plot has no date, script or external reference, and has an alternative text."""
     picture = PLOTS[name](results)
     assert picture.name == name
     assert len(picture.alt) > 30
@@ -69,18 +69,18 @@ def test_a_plot_loads_nothing_and_is_told_in_words(results, name):
 
 
 @pytest.mark.parametrize("name", ["segments", "shap-summary"])
-def test_a_plot_has_the_same_bytes_again(results, name):
-    """Vectors and pixels alike: drawing the same results again gives the same bytes."""
+def test_the_same_plot_has_the_same_bytes(results, name):
+    """Drawing the same results again gives the same bytes, for SVG and PNG."""
     assert drawn(PLOTS[name](results)) == drawn(PLOTS[name](results))
 
 
-def test_thousands_of_marks_are_pixels(results):
+def test_a_plot_of_thousands_of_marks_is_a_png(results):
     """The summary of contributions is a PNG, whose size doesn't grow with the customers."""
     assert PLOTS["shap-summary"](results).pixels
 
 
-def test_distributions_show_the_most_telling_features_only(results):
-    """At most twelve histograms are drawn: of features that matter alike, those that separate best by themselves."""
+def test_distributions_show_the_most_important_features(results):
+    """At most twelve histograms are drawn; of equally important features, those that separate best."""
     base = results.distributions[0]
     many = tuple(replace(base, feature=f"f{at:02d}", auc=0.5 + at / 100) for at in range(20))
     alt = population.distributions(replace(results, distributions=many)).alt
@@ -88,8 +88,8 @@ def test_distributions_show_the_most_telling_features_only(results):
     assert "f07" not in alt
 
 
-def test_a_histogram_of_nothing_is_drawn(results):
-    """A feature missing from every customer of one label, or with no customer at all, still has its histogram."""
+def test_an_empty_histogram_is_drawn(results):
+    """A feature without a value for one label, or without customers, has a histogram."""
     base = results.distributions[0]
     empty = replace(base, suspended=(0,) * len(base.suspended), missing_suspended=0, auc=None, median_suspended=None)
     picture = population.distributions(replace(results, distributions=(empty,)))
@@ -98,7 +98,7 @@ def test_a_histogram_of_nothing_is_drawn(results):
 
 
 def test_the_parts_of_the_time_ordered_split_are_marked(results):
-    """Where a part begins after the first period, a line changes the drawing."""
+    """A part that begins after the first period is marked by a line."""
     rows = results.time_view.weeks
     plain = population.cohorts(rows, name="w", caption=".", period="Week")
     marked = population.cohorts(rows, name="w", caption=".", period="Week", parts=[(rows[2].period, "test")])
@@ -106,7 +106,7 @@ def test_the_parts_of_the_time_ordered_split_are_marked(results):
 
 
 def test_many_periods_are_drawn(results):
-    """Half a year of weeks fits on the axis, one without customers too."""
+    """Half a year of weeks, including one without customers, can be drawn."""
     row = results.time_view.weeks[0]
     rows = [replace(row, period=f"2024-W{week:02d}") for week in range(20, 46)]
     rows.append(replace(row, period="2024-W46", customers=0, suspended=0, rate=replace(row.rate, estimate=None)))
@@ -115,44 +115,44 @@ def test_many_periods_are_drawn(results):
     assert drawn(picture)
 
 
-def test_a_search_of_pruned_trials_alone_is_drawn(results):
-    """Where no trial ended, the plot says so."""
+def test_a_search_with_pruned_trials_only_is_drawn(results):
+    """If no trial finished, the alternative text says so."""
     trials = [replace(trial, value=None, state="pruned") for trial in results.tuning.trials]
     picture = comparison.search(trials, "average precision")
     assert "no trial finished" in picture.alt
     assert drawn(picture)
 
 
-def test_metrics_that_cannot_be_computed_leave_no_mark(results):
-    """A contender without a metric, and a curve without points, are drawn without it."""
+def test_plots_without_computable_metrics_are_drawn(results):
+    """A contender without a metric, and a learning curve without points, can be drawn."""
     bare = [replace(each, metrics={}) for each in results.contenders]
     assert drawn(comparison.contenders(replace(results, contenders=tuple(bare))))
     assert drawn(comparison.learning([replace(point, metrics={}) for point in results.learning_curve]))
 
 
-def test_the_calibration_plot_names_every_bins_numbers(results):
-    """Each bin's prediction and observed share stand in the words beside the plot."""
+def test_the_alternative_text_of_calibration_has_every_bin(results):
+    """The alternative text has each bin's prediction and observed share."""
     alt = calibration.calibration(results).alt
     for each in results.calibration_bins:
         assert f"predicted {written(each.predicted)}, observed {written(each.observed.estimate)}" in alt
 
 
-def test_the_least_cost_in_words_is_the_curves_least(results):
-    """The words beside the cost curve state its least value and where it is."""
+def test_the_alternative_text_of_cost_has_the_least_cost(results):
+    """The alternative text of the cost curve has its least value and the cut-off of that value."""
     curve = expected_loss(results)
     least = int(np.argmin(curve.loss))
     alt = money.cost(curve, results.decisions).alt
     assert f"least, {written(curve.loss[least], 'euro')}, at {written(curve.cuts[least])}" in alt
 
 
-def test_net_benefit_that_never_helps_is_said(results):
-    """Where the model is nowhere above both alternatives, the words say so."""
+def test_the_alternative_text_says_that_net_benefit_is_never_better(results):
+    """If the model is never better than both alternatives, the alternative text says so."""
     curve = tuple(replace(point, model=-0.1) for point in results.decisions.decision_curve)
     assert "at no threshold" in money.net_benefit(replace(results.decisions, decision_curve=curve)).alt
 
 
-def test_the_cost_map_names_its_least_saving(results):
-    """The words beside the heat map name the least saving among the drawn strategies."""
+def test_the_alternative_text_of_the_cost_map_has_the_least_saving(results):
+    """The alternative text of the heat map has the least saving of the drawn strategies."""
     rows = results.decisions.cost_sensitivity
     least = min(value for row in rows for key, value in row.saved.items() if key != "nobody")
     least = min(least, *(s.saved_per_customer.estimate for s in results.decisions.strategies if s.key != "nobody"))
@@ -160,7 +160,7 @@ def test_the_cost_map_names_its_least_saving(results):
 
 
 def test_marks_that_would_hide_each_other_are_moved_apart():
-    """Customers with the same contribution stand beside one another, within their row."""
+    """Customers with the same contribution have different positions within their row."""
     moved = explanation._spread(np.zeros(200))
     assert len(np.unique(moved)) == 200
     assert np.abs(moved).max() <= 0.38
@@ -173,7 +173,7 @@ def test_features_are_ranked_by_contribution(results):
 
 
 def undrawn(axis) -> list[Text]:
-    """Return the labels of the ticks outside of an axis' limits, which aren't drawn."""
+    """Return the labels of ticks outside of the limits of an axis, which aren't drawn."""
     low, high = sorted(axis.get_view_interval())
     slack = 1e-9 * (high - low)
     return [
@@ -185,8 +185,8 @@ def undrawn(axis) -> list[Text]:
 
 
 def overlapping(picture) -> list[tuple[str, str]]:
-    """Draw a picture and return the pairs of its texts that overlap, including tick labels of one axis."""
-    with mpl.rc_context(_LOOK):
+    """Draw a picture and return the pairs of texts that overlap."""
+    with mpl.rc_context(_STYLE):
         figure = Figure(figsize=picture.size, layout="constrained")
         picture.draw(figure)
         FigureCanvasAgg(figure).draw()
@@ -209,14 +209,14 @@ def overlapping(picture) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", PLOTS)
-def test_no_label_hides_another(results, name):
-    """In each plot, no title, label or annotation overlaps another."""
+def test_labels_do_not_overlap(results, name):
+    """No title, label or annotation of a plot overlaps another."""
     assert overlapping(PLOTS[name](results)) == []
 
 
 @pytest.mark.parametrize("cuts", [(0.15, 0.44), (0.2, 0.22), (0.3, 0.3), (0.0, 1.0), (0.97, 0.99)])
-def test_labels_of_close_cut_offs_stand_apart(results, cuts):
-    """Cut-offs that are close together or at an end have labels that can be read, over the costs and the example."""
+def test_labels_of_close_cut_offs_do_not_overlap(results, cuts):
+    """The labels of cut-offs that are close together or at an end don't overlap."""
     decisions = replace(results.decisions, medium=cuts[0], high=cuts[1])
     assert overlapping(money.cost(expected_loss(results), decisions)) == []
     assert overlapping(waterfall.waterfall(results.example, *cuts)) == []
@@ -224,8 +224,8 @@ def test_labels_of_close_cut_offs_stand_apart(results, cuts):
 
 @pytest.mark.parametrize("weeks", [2, 3, 13, 30])
 @pytest.mark.parametrize("starts", [(0, 1, 2), (0, 9, 10), (0, 11, 12), (0, 12, 12), (0, 28, 29)])
-def test_labels_of_close_parts_stand_apart(results, weeks, starts):
-    """Parts of the time-ordered split that begin in neighbouring weeks have labels that can be read."""
+def test_labels_of_close_parts_do_not_overlap(results, weeks, starts):
+    """The labels of parts that begin in neighbouring weeks don't overlap."""
     row = results.time_view.weeks[0]
     rows = [replace(row, period=f"2024-W{week + 10:02d}") for week in range(weeks)]
     parts = [
@@ -239,7 +239,7 @@ def test_labels_of_close_parts_stand_apart(results, weeks, starts):
 
 @pytest.mark.parametrize("scale", [1.0, 0.01, 100.0])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_steps_of_the_example_stand_apart(results, scale, sign):
-    """Small, large and negative contributions are drawn with labels that can be read."""
+def test_labels_of_the_example_do_not_overlap(results, scale, sign):
+    """The labels of small, large and negative contributions don't overlap."""
     reasons = tuple(replace(each, contribution=sign * scale * each.contribution) for each in results.example.reasons)
     assert overlapping(waterfall.waterfall(replace(results.example, reasons=reasons), 0.2, 0.6)) == []

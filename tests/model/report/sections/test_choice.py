@@ -1,4 +1,4 @@
-"""Why XGBoost: no more than the paired differences say."""
+"""The section on the choice of XGBoost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BEHIND = Interval(estimate=-0.1, low=-0.2, high=-0.02)
 
 
 def both(results, logistic: Interval, forest: Interval):
-    """The results with paired differences, in average precision, to logistic regression and the random forest."""
+    """Return the results with these paired differences in average precision."""
     found = {"logistic_regression": logistic, "random_forest": forest, "dummy": AHEAD}
     differences = (Difference(baseline=key, metric="average_precision", difference=each) for key, each in found.items())
     return replace(results, differences=tuple(differences))
@@ -67,8 +67,8 @@ def test_title_and_text_follow_the_interval(results, words_of, logistic, title, 
     assert ("Accept the method." in words_of(summary.section(found))) is (logistic is not AHEAD)
 
 
-def test_a_tie_with_any_method_is_in_the_title(results):
-    """XGBoost that leads logistic regression and ties with the random forest isn't called best."""
+def test_the_title_claims_no_lead_after_a_tie(results):
+    """If XGBoost doesn't lead every method, the title doesn't call it best."""
     assert section(both(results, AHEAD, LEVEL)).title == "Why XGBoost, although it shows no lead over random forest"
     assert section(both(results, BEHIND, BEHIND)).title == (
         "Why XGBoost, although logistic regression and random forest rank better"
@@ -76,14 +76,14 @@ def test_a_tie_with_any_method_is_in_the_title(results):
 
 
 @pytest.mark.parametrize("logistic", [AHEAD, LEVEL, BEHIND], ids=["ahead", "level", "behind"])
-def test_what_speaks_for_either_method_is_listed(results, words_of, logistic):
+def test_the_advantages_of_either_method_are_listed(results, words_of, logistic):
     """XGBoost has exact reasons, constraints and missing values as advantages; logistic regression has simplicity."""
     text = words_of(section(both(results, logistic, AHEAD)))
     for lead in ("Exact reasons, fast.", "Monotone constraints.", "Missing values.", "Simpler.", "Fewer parameters."):
         assert lead in text
 
 
-def test_metrics_in_which_logistic_regression_is_better_are_named(results, words_of):
+def test_metrics_with_a_better_logistic_regression_are_named(results, words_of):
     """A better estimate is called possible chance if the interval includes 0, and better if it excludes 0."""
     differences = (
         Difference(baseline="logistic_regression", metric="recall", difference=LEVEL),
@@ -97,20 +97,20 @@ def test_metrics_in_which_logistic_regression_is_better_are_named(results, words
     assert "Better estimates. In F1; the intervals include 0, so this can be chance." in text
 
 
-def test_without_contenders_the_numbers_decide_nothing(bare, words_of):
-    """A run that compared nothing claims nothing."""
+def test_without_contenders_no_numbers_support_the_choice(bare, words_of):
+    """Without a comparison, the text says that no numbers support the choice."""
     assert "so no numbers support the choice" in words_of(section(bare))
 
 
-def test_every_contenders_metrics_stand_beside_each_other(results, words_of):
-    """The average precision of each contender, with its interval, is in the pictures' words."""
+def test_every_contenders_metrics_are_in_the_alternative_text(results, words_of):
+    """The alternative text has each contender's average precision with its interval."""
     text = words_of(section(results))
     for each in results.contenders:
         assert f"{each.title}: Average precision {spoken(each.metrics['average_precision'])}" in text
 
 
 def test_differences_that_exclude_zero_are_bold(results):
-    """Bold stands only where the paired interval excludes 0."""
+    """Only differences whose interval excludes 0 are bold."""
     tables = [block for block in section(results).blocks if block.kind == "table"]
     table = next(each for each in tables if each.caption.startswith("XGBoost minus"))
     for row in table.rows:
@@ -121,12 +121,12 @@ def test_differences_that_exclude_zero_are_bold(results):
 
 
 def test_weights_and_invented_rows_are_both_measured(results, words_of):
-    """The measurement of oversampling stands beside the shipped class weights, with its conclusion."""
+    """The section shows class weights, oversampling and the conclusion."""
     text = words_of(section(results))
     assert "Interpolated minority rows" in text
     assert f"Choice {results.weighting.conclusion}" in text
 
 
-def test_trials_that_were_stopped_say_so(results, words_of):
-    """A pruned trial has no value and says that it was stopped early."""
+def test_pruned_trials_are_marked(results, words_of):
+    """A pruned trial is "stopped early" instead of having a value."""
     assert "pruned | stopped early" in words_of(section(results))

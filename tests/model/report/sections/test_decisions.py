@@ -1,4 +1,4 @@
-"""Costs and cut-offs: the strategies' numbers, and what they allow one to say."""
+"""The section on cut-offs, costs and benefit."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ replace = msgspec.structs.replace
 
 
 def decided(results, **changes):
-    """The results with other decisions."""
+    """Return the results with changed decisions."""
     return replace(results, decisions=replace(results.decisions, **changes))
 
 
 def saving(results, **saved: Interval):
-    """The results with the strategies of these keys alone, and these savings."""
+    """Return the results with only the strategies of these keys, with these savings."""
     kept = [each for each in results.decisions.strategies if each.key in saved]
     return decided(results, strategies=tuple(replace(each, saved_per_customer=saved[each.key]) for each in kept))
 
 
 def reading(text: str) -> str:
-    """The note that reads the strategies."""
-    return next(line for line in text.splitlines() if line.startswith("Reading"))
+    """Return the note about the strategies."""
+    return next(line for line in text.splitlines() if line.startswith("Result"))
 
 
 def test_each_strategy_shows_its_counts(results, words_of):
-    """The confusion counts of every strategy stand in its row."""
+    """The row of every strategy has its confusion counts."""
     text = words_of(section(results))
     for each in results.decisions.strategies:
         counts = each.confusion
@@ -42,15 +42,15 @@ def test_each_strategy_shows_its_counts(results, words_of):
         assert row in text
 
 
-def test_flagging_nobody_has_no_precision(results, words_of):
-    """Precision of nobody, and the return on nothing spent, say why they aren't computable."""
+def test_flagging_no_customer_has_no_precision(results, words_of):
+    """Precision without flagged customers and return without spending have a reason."""
     text = words_of(section(results))
-    assert "not computable nobody is flagged" in text
-    assert "not computable nothing is spent" in text
+    assert "not computable no customer is flagged" in text
+    assert "not computable no money is spent" in text
 
 
 def test_the_best_strategy_is_named_by_its_saving(results, words_of):
-    """The greatest saving is named with its interval, whatever ships."""
+    """The text names the strategy with the greatest saving, also if it isn't the shipped one."""
     found = saving(
         results,
         segments=Interval(estimate=10.0, low=8.0, high=12.0),
@@ -61,8 +61,8 @@ def test_the_best_strategy_is_named_by_its_saving(results, words_of):
     assert "overlaps" not in said
 
 
-def test_savings_whose_intervals_overlap_are_not_ordered(results, words_of):
-    """Where intervals overlap, the order is called uncertain."""
+def test_savings_with_overlapping_intervals_are_not_ordered(results, words_of):
+    """If intervals overlap, the text calls the order uncertain."""
     found = saving(
         results,
         segments=Interval(estimate=30.0, low=20.0, high=40.0),
@@ -72,28 +72,28 @@ def test_savings_whose_intervals_overlap_are_not_ordered(results, words_of):
 
 
 def test_savings_that_cannot_be_computed_are_not_ordered(bare, words_of):
-    """Without any saving, none is called the greatest."""
+    """Without any computable saving, the text names no best strategy."""
     assert "No strategy's saving is computable" in reading(words_of(section(bare)))
 
 
 def test_strategies_beyond_the_reviewers_capacity_are_named(results, words_of):
-    """A strategy that asks for more reviews than can be done is called over capacity."""
+    """A strategy that needs more reviews than the capacity is marked."""
     costs = results.decisions.costs | {"reviews_per_week": 2.0}
     text = words_of(section(decided(results, costs=costs)))
     assert "over capacity" in text
     assert "Least expected cost would need more reviews than analysts can do" in reading(text)
 
 
-def test_a_cost_without_a_title_is_shown_by_its_name(results, words_of):
-    """A cost that the page doesn't know is shown all the same."""
+def test_a_cost_without_a_title_has_its_key(results, words_of):
+    """A cost without a title is shown by its key."""
     costs = results.decisions.costs | {"new_cost": 7.0, "review_catches": 0.8}
     text = words_of(section(decided(results, costs=costs)))
     assert "New cost new_cost | 7" in text
     assert "review_catches | 80%" in text
 
 
-def test_the_criteria_are_justified_by_who_is_high(results, words_of):
-    """Why High alone isn't enough follows from the share of High that was within appetite."""
+def test_the_share_of_high_customers_within_appetite_is_stated(results, words_of):
+    """The text has the share of High customers who were within appetite."""
     high = next(row for row in results.segments.rows if row.segment == "high")
     wrong = written(1 - high.observed_rate.estimate, "percent", digits=0)
     text = words_of(section(results))
@@ -102,8 +102,8 @@ def test_the_criteria_are_justified_by_who_is_high(results, words_of):
     assert "Money passes through PASS_THROUGH | It hands money on. | 24 (hours)" in text
 
 
-def test_without_a_high_segment_nothing_is_claimed_of_it(results, words_of):
-    """Where there is no High segment, its error isn't computable."""
+def test_without_a_high_segment_its_share_is_not_computable(results, words_of):
+    """Without a High segment, this share isn't computable."""
     text = words_of(section(replace(results, segments=replace(results.segments, rows=()))))
     assert "The share of High customers within appetite is not computable" in text
 
@@ -112,7 +112,7 @@ def test_without_a_high_segment_nothing_is_claimed_of_it(results, words_of):
     ("minimum", "said"), [(1, "at least 1 of the patterns below is"), (3, "at least 3 of the patterns below are")]
 )
 def test_the_action_rule_is_stated_with_its_version(results, words_of, minimum, said):
-    """Version and minimum of the rule are stated, and that the evaluation counts every High customer as proposed."""
+    """The text has the rule's version and minimum, and says that every High customer counts as proposed."""
     text = words_of(section(replace(results, action_rule=2, criteria_minimum=minimum)))
     assert (
         f"The action rule. Version 2: off-boarding is proposed for a High customer in whose transactions {said} found."
@@ -124,7 +124,7 @@ def test_the_action_rule_is_stated_with_its_version(results, words_of, minimum, 
     )
 
 
-def test_each_amount_of_money_has_a_badge_until_the_costs_are_confirmed(results):
+def test_amounts_have_a_badge_until_the_costs_are_confirmed(results):
     """Tables and figures with amounts that follow from default costs are marked until the costs are confirmed."""
     confirmed = decided(results, costs_confirmed_by="B. Buyer")
     for found, marked in ((results, True), (confirmed, False)):
@@ -143,7 +143,7 @@ def test_default_prices_are_named_in_their_rows(results, words_of):
 
 
 def test_whole_counts_have_no_decimals(results, words_of):
-    """A count of 42 is written as 42, a mean of counts with one decimal."""
+    """A whole count has no decimals, a mean of counts has one."""
     whole = replace(results.decisions.strategies[0].confusion, true_positive=42.0, false_positive=17.5)
     strategies = (replace(results.decisions.strategies[0], confusion=whole), *results.decisions.strategies[1:])
     text = words_of(section(decided(results, strategies=strategies)))
@@ -151,8 +151,8 @@ def test_whole_counts_have_no_decimals(results, words_of):
     assert "42.0" not in text
 
 
-def test_reviews_at_the_capacity_are_not_called_too_many(results, words_of):
-    """Reviews that are written as the capacity are within it."""
+def test_reviews_at_the_capacity_are_not_over_capacity(results, words_of):
+    """Reviews that round to the capacity are not over capacity."""
     strategies = tuple(replace(each, reviews_per_week=25.04) for each in results.decisions.strategies)
     assert "over capacity" not in words_of(section(decided(results, strategies=strategies)))
 
@@ -168,7 +168,7 @@ def test_reviews_at_the_capacity_are_not_called_too_many(results, words_of):
         (0.0, 0.0, "no customer shows enough patterns: an analyst would review them all."),
     ],
 )
-def test_the_customers_whom_the_rule_proposes_are_counted(results, bare, words_of, customers, suspended, said):
+def test_the_customers_that_the_rule_proposes_are_counted(results, bare, words_of, customers, suspended, said):
     """The report says how many High customers show enough patterns, and how many of these had been suspended."""
     share = wilson(suspended, customers, 0.95)
     found = Proposed(customers=customers, suspended=suspended, observed_rate=share)

@@ -1,4 +1,4 @@
-"""The example of one made-up customer; its steps agree with one another."""
+"""The section on one made-up customer."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ replace = msgspec.structs.replace
 
 
 def changed(results, **changes):
-    """The results with another example."""
+    """Return the results with a changed example."""
     return replace(results, example=replace(results.example, **changes))
 
 
-def test_every_step_from_the_profile_to_the_action_is_told(results, words_of):
+def test_the_example_has_every_step_in_order(results, words_of):
     """Profile, transactions, features, reasons, probability, segment, patterns and action are in this order."""
     text = words_of(section(results))
     leads = ["Profile.", "Transactions.", "Features.", "Reasons.", "Probability.", "Segment.", "Patterns.", "Action."]
@@ -34,13 +34,13 @@ def test_every_step_from_the_profile_to_the_action_is_told(results, words_of):
 
 
 def test_the_contributions_add_up_in_the_table(results):
-    """The running sum of the last row but one is the log-odds of the probability."""
+    """The running sum of the second last row is the log-odds of the probability."""
     table = next(block for block in section(results).blocks if block.kind == "table")
     assert [row[2].main for row in table.rows][-2:] == ["+0.40", "0.599"]
 
 
-def test_the_example_is_said_to_be_made_up(results, words_of):
-    """The reader learns first that this is no customer of the tables."""
+def test_the_example_begins_with_the_note_that_it_is_made_up(results, words_of):
+    """The section begins with the statement that the customer is made up."""
     text = words_of(section(results))
     assert text.splitlines()[1].startswith(
         "A made-up customer golden-7 is synthetic: this program made the customer up"
@@ -55,7 +55,7 @@ def test_the_example_is_said_to_be_made_up(results, words_of):
             "An analyst reviews the customer. Off-boarding is not proposed. For High, off-boarding is",
         ),
         ({"action": "none", "segment": "low"}, "No action. The segment Low means: no action."),
-        ({"patterns": None}, "The bundle has no action rule, so no patterns are looked for."),
+        ({"patterns": None}, "The bundle has no action rule, so it has no patterns."),
         ({"patterns": ()}, "No declared pattern was found in the transactions."),
         (
             {"patterns": tuple(ExamplePattern(code=code, text="Seen.") for code in "AB")},
@@ -70,8 +70,8 @@ def test_the_example_is_said_to_be_made_up(results, words_of):
         ({"reasons": ()}, "No feature changes this customer's score."),
     ],
 )
-def test_odd_customers_are_told_in_whole_sentences(results, words_of, changes, said):
-    """Single items, missing items and absent patterns have texts of their own, and the figure is drawn."""
+def test_unusual_customers_have_complete_sentences(results, words_of, changes, said):
+    """Customers with single, missing or absent items have complete sentences and a figure."""
     made = section(changed(results, **changes))
     assert said in words_of(made)
     assert drawn(next(block for block in made.blocks if block.kind == "picture"))

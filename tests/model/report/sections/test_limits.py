@@ -1,4 +1,4 @@
-"""Limits, computed from the sample's size."""
+"""The section on assumptions and limits."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ replace = msgspec.structs.replace
 
 
 def said(results, lead: str) -> str:
-    """The computed limit with that lead."""
+    """Return the text of the computed limit with this lead."""
     return dict(computed(results))[lead]
 
 
-def test_the_sample_size_is_told_by_an_interval(results):
-    """What 30 suspended customers allow is Wilson's interval of a half."""
+def test_the_text_has_the_interval_of_the_sample_size(results):
+    """The text has Wilson's interval of one half of the suspended customers."""
     assert span(wilson(15, 30), "percent", digits=0) in said(results, "Sample size.")
 
 
@@ -33,7 +33,7 @@ def test_enough_events_are_not_called_too_few(results):
     assert "At least 10" in said(replace(results, features=results.features[:3]), "Events per variable.")
 
 
-def test_silent_customers_are_counted(results):
+def test_customers_without_transactions_are_counted(results):
     """Customers without a transaction are counted with their share."""
     assert "53 customers (33%)" in said(results, "Customers without transactions.")
 
@@ -43,6 +43,6 @@ def test_parts_without_a_test_are_counted(results):
     assert "2 of 2 later parts" in said(results, "No test in time.")
 
 
-def test_the_runs_own_limits_stand_beside_the_computed_ones(results, words_of):
-    """What the run states, such as that there is no suspension time, is listed."""
+def test_stated_and_computed_limits_are_listed(results, words_of):
+    """The section lists the limits in the results."""
     assert "No suspension time. The tables don't say" in words_of(section(results))

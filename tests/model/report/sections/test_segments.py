@@ -1,4 +1,4 @@
-"""Segments: whether they order the risk, and what they are like."""
+"""The section on segments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ replace = msgspec.structs.replace
 
 
 def rated(results, *rates: Interval):
-    """The results with these observed rates, Low first; fewer rates, fewer segments."""
+    """Return the results with these observed rates, beginning with Low; fewer rates give fewer segments."""
     rows = [replace(row, observed_rate=rate) for row, rate in zip(results.segments.rows, rates, strict=False)]
     return replace(results, segments=replace(results.segments, rows=tuple(rows)))
 
@@ -31,25 +31,25 @@ BLURRED = Interval(estimate=0.35, low=0.15, high=0.6)
         ((LOW, HIGH, MEDIUM), "don't order the risk"),
     ],
 )
-def test_the_order_of_segments_is_claimed_as_far_as_it_goes(results, words_of, rates, said):
-    """Rising shares are said to rise, overlapping ones to overlap, and others not to order the risk."""
+def test_the_text_about_the_order_of_segments_follows_the_intervals(results, words_of, rates, said):
+    """The text says whether the shares rise and whether their intervals overlap."""
     assert said in words_of(section(rated(results, *rates)))
 
 
-def test_one_segment_orders_nothing(results, words_of):
-    """With one segment nothing is said of an order."""
+def test_one_segment_has_no_order(results, words_of):
+    """With one segment the text says nothing about an order."""
     assert "rise" not in words_of(section(rated(results, LOW)))
 
 
-def test_medians_stand_by_segment(results, words_of):
-    """Each feature's medians are listed, a missing one as missing."""
+def test_medians_are_shown_by_segment(results, words_of):
+    """Each feature has its medians; a missing median is "missing"."""
     text = words_of(section(results))
     assert "declined_share | share | 0.1 | 0.25 | 0.751" in text
     assert "amount_median | share | 0.1 | 0.25 | missing for every customer" in text
 
 
-def test_the_features_that_matter_most_come_first(results, words_of):
-    """Medians stand in the order of importance, and beyond fifteen features they are folded away."""
+def test_medians_are_in_the_order_of_importance(results, words_of):
+    """Medians are in the order of importance; those after the fifteenth are in a fold."""
     base, weighed = results.segments.features[0], results.importance[0]
     features = tuple(replace(base, feature=f"f{at:02d}") for at in range(20))
     importance = tuple(replace(weighed, feature=f"f{at:02d}", mean_abs_contribution=float(at)) for at in range(20))

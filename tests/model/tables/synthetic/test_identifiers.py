@@ -1,4 +1,4 @@
-"""Random UUIDs, by the million."""
+"""Random UUIDs, and the mark of synthetic customers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from customer_risk.model.tables.synthetic import synthesize
 from customer_risk.model.tables.synthetic.identifiers import are_synthetic, customer_ids, uuids
 
 
-def test_they_are_uuids() -> None:
-    """Python's own reader takes each for a random UUID, and none repeats."""
+def test_ids_are_different_uuids_of_version_4() -> None:
+    """Each id is a UUID of version 4 to Python, and no id repeats."""
     made = uuids(np.random.default_rng(1), 500)
     assert all(str(uuid.UUID(text)) == text for text in made)
     assert {uuid.UUID(text).version for text in made} == {4}
@@ -24,19 +24,19 @@ def test_they_are_uuids() -> None:
     assert made.n_unique() == 500
 
 
-def test_they_are_the_generators() -> None:
-    """The same seed gives the same ids, and more of them begin with those."""
+def test_the_seed_decides_the_ids() -> None:
+    """The same seed gives the same ids; a longer series begins with those of a shorter one."""
     few, many = uuids(np.random.default_rng(1), 3), uuids(np.random.default_rng(1), 9)
     assert many[:3].equals(few)
 
 
-def test_none() -> None:
-    """No ids are an empty column of text."""
+def test_no_ids_are_an_empty_column() -> None:
+    """Zero ids are an empty column of text."""
     assert uuids(np.random.default_rng(1), 0).to_list() == []
 
 
-def test_customers_ids_bear_the_mark() -> None:
-    """Ids of synthetic customers are UUIDs of version 8 with a fixed third group, different from one another."""
+def test_ids_of_synthetic_customers_have_the_mark() -> None:
+    """Ids of synthetic customers are different UUIDs of version 8 with a fixed third group."""
     made = customer_ids(np.random.default_rng(1), 500)
     assert {(uuid.UUID(text).version, text[14:18]) for text in made} == {(8, "8fab")}
     assert made.n_unique() == 500
@@ -44,7 +44,9 @@ def test_customers_ids_bear_the_mark() -> None:
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_the_mark_survives_files(tmp_path: Path, kind: Literal["csv", "parquet"]) -> None:
+def test_synthetic_tables_are_recognised_after_writing_and_reading(
+    tmp_path: Path, kind: Literal["csv", "parquet"]
+) -> None:
     """Synthetic tables are recognised after they were written and read again, in each format."""
     synthesize(tmp_path, customers=30, seed=3, risk_rate=0.2, format=kind)
     for cohort in ("labelled", "unlabelled"):
@@ -65,11 +67,11 @@ def test_the_mark_survives_files(tmp_path: Path, kind: Literal["csv", "parquet"]
     ],
 )
 def test_other_customers_are_not_called_synthetic(ids: list[str | None]) -> None:
-    """Drawn ids, numbers, and tables in which one customer lacks the mark aren't synthetic."""
+    """Random ids, numbers, and tables in which one customer lacks the mark aren't synthetic."""
     assert not are_synthetic(pl.Series(ids, dtype=pl.String))
 
 
-def test_capitals_keep_the_mark() -> None:
+def test_the_mark_is_recognised_in_capitals() -> None:
     """A database that writes UUIDs in capitals doesn't remove the mark."""
     assert are_synthetic(customer_ids(np.random.default_rng(1), 3).str.to_uppercase())
 

@@ -1,4 +1,4 @@
-"""Behaviours that change from a moment on."""
+"""Behaviours that change at a given time."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ AT = datetime(2024, 8, 15, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def plain() -> Tables:
-    """What happens without a shift."""
+    """The tables without a shift."""
     return generate(customers=400, seed=3)
 
 
 def after(tables: Tables) -> pl.DataFrame:
-    """Give the transactions of both files created from the moment on, one row each: in the last state that it had."""
+    """Return the transactions of both files created after the shift, one row each, in their last state."""
     events = pl.concat([tables.transactions_labelled.drop("category_id"), tables.transactions_unlabelled])
     late = events.filter(pl.col("created_at") >= AT).sort("id", "completed_at", nulls_last=True)
     return late.unique("id", keep="first", maintain_order=True)
@@ -32,8 +32,8 @@ def after(tables: Tables) -> pl.DataFrame:
 
 @pytest.mark.parametrize("factor", [0.3, 3.0])
 @pytest.mark.parametrize("feature", BEHAVIOURS)
-def test_nothing_changes_before_the_moment(plain: Tables, feature: str, factor: float) -> None:
-    """Every row of before is the same to the last digit, ids included, and something after is not."""
+def test_a_shift_changes_nothing_before_its_time(plain: Tables, feature: str, factor: float) -> None:
+    """Every row before the shift is identical, ids included; some rows after it differ."""
     shifted = generate(customers=400, seed=3, shift=Shift(feature, AT, factor))
     for name in ("transactions_labelled", "transactions_unlabelled"):
         before = [getattr(tables, name).filter(pl.col("created_at") < AT).unique() for tables in (plain, shifted)]
@@ -43,7 +43,7 @@ def test_nothing_changes_before_the_moment(plain: Tables, feature: str, factor: 
 
 
 def share(feature: str, transactions: pl.DataFrame) -> float:
-    """Measure a behaviour among transactions."""
+    """Return a measure of a behaviour among transactions."""
     card = transactions.filter(pl.col("type") == "CARDS", pl.col("amount") > 0)
     top_up = transactions.filter(pl.col("type") == "CARD_TOP_UP")
     paid = transactions.filter(pl.col("type").is_in(["CARDS", "BANK_TRANSFER"]))
@@ -60,8 +60,8 @@ def share(feature: str, transactions: pl.DataFrame) -> float:
 
 
 @pytest.mark.parametrize("feature", BEHAVIOURS)
-def test_the_behaviour_goes_where_it_is_pushed(plain: Tables, feature: str) -> None:
-    """A factor of 0 lowers what it shifts and one of 2 raises it."""
+def test_a_factor_raises_or_lowers_the_behaviour(plain: Tables, feature: str) -> None:
+    """A factor of 0 lowers the behaviour, a factor of 2 raises it."""
     low, high = (generate(customers=400, seed=3, shift=Shift(feature, AT, factor)) for factor in (0.0, 2.0))
     assert share(feature, after(low)) < 0.95 * share(feature, after(plain))
     assert share(feature, after(high)) > 1.05 * share(feature, after(plain))
@@ -75,8 +75,8 @@ def test_the_behaviour_goes_where_it_is_pushed(plain: Tables, feature: str) -> N
         ("velocity = 3 @ 2024-08-15T00:00:00Z", Shift("velocity", AT, 3.0)),
     ],
 )
-def test_a_shift_in_words(text: str, shift: Shift) -> None:
-    """A date means its midnight in UTC; spaces and hyphens are forgiven."""
+def test_a_shift_is_read_from_text(text: str, shift: Shift) -> None:
+    """A date means midnight in UTC; blanks and hyphens are allowed."""
     parsed = parse_shift(text)
     assert (parsed.feature, parsed.at.astimezone(UTC), parsed.factor) == (shift.feature, shift.at, shift.factor)
 
@@ -87,18 +87,18 @@ def test_a_shift_in_words(text: str, shift: Shift) -> None:
         ("amount", r"'amount' can't be read.*BEHAVIOUR=FACTOR@DATE"),
         ("amount=much@2024-08-15", r"can't be read"),
         ("amount=2@someday", r"can't be read"),
-        ("mood=2@2024-08-15", r"'mood' is not a behaviour.*night_share"),
-        ("amount=-1@2024-08-15", r"no number >= 0"),
-        ("amount=nan@2024-08-15", r"no number >= 0"),
+        ("mood=2@2024-08-15", r"'mood' is not a known behaviour.*night_share"),
+        ("amount=-1@2024-08-15", r"not a number >= 0"),
+        ("amount=nan@2024-08-15", r"not a number >= 0"),
     ],
 )
-def test_a_shift_that_cannot_be(text: str, message: str) -> None:
-    """The message shows the form, or the behaviours that there are."""
+def test_an_invalid_shift_is_refused(text: str, message: str) -> None:
+    """The message has the form, or the known behaviours."""
     with pytest.raises(ConfigError, match=message):
         parse_shift(text)
 
 
-def test_a_moment_without_a_zone_is_refused() -> None:
-    """A moment in nobody's zone isn't one."""
+def test_a_time_without_a_zone_is_refused() -> None:
+    """A time without a zone is refused."""
     with pytest.raises(ConfigError, match=r"no time zone"):
         Shift("amount", datetime(2024, 8, 15), 2.0)  # noqa: DTZ001  on purpose

@@ -1,4 +1,4 @@
-"""Synthetic tables: the seed, the shape, the traps, and risk that can be learnt."""
+"""Synthetic tables: the seed, the shape, the irregularities, and a risk that can be learned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tables() -> Tables:
 
 @pytest.fixture(scope="module")
 def labels(tables: Tables) -> pl.DataFrame:
-    """Whether each labelled customer was ever suspended, with the first and last own transaction and their number."""
+    """Each labelled customer's label, number of transactions, and time of the first and last one."""
     own = tables.transactions_labelled.filter(pl.col("type") != "MANUAL")
     first, last = pl.col("created_at").min(), pl.col("created_at").max()
     acted = own.group_by("user_id").agg(first=first, last=last, number=pl.col("id").n_unique())
@@ -41,20 +41,20 @@ def header(folder: Path, name: str) -> list[str]:
 @pytest.mark.parametrize(
     "name", ["users_labelled", "transactions_labelled", "users_unlabelled", "transactions_unlabelled"]
 )
-def test_the_columns_are_the_real_tables(hometask: Path, synthetic: Path, name: str) -> None:
+def test_the_columns_equal_those_of_the_real_tables(hometask: Path, synthetic: Path, name: str) -> None:
     """Each file has the real file's columns, in their order."""
     assert header(synthetic, name) == header(hometask, name)
 
 
-def test_no_id_is_a_real_one(hometask: Path, tables: Tables) -> None:
-    """Nothing of the real tables is copied."""
+def test_no_id_is_in_the_real_tables(hometask: Path, tables: Tables) -> None:
+    """No id of the real tables is copied."""
     real = pl.read_csv(hometask / "transactions_unlabelled.csv")
     assert not set(tables.transactions_unlabelled["id"]) & set(real["id"])
     assert not set(tables.users_unlabelled["user_id"]) & set(real["user_id"])
 
 
 def test_the_same_seed_makes_the_same_tables(tables: Tables) -> None:
-    """Everything comes from the seed; another one makes others."""
+    """The same seed makes the same tables, another seed makes others."""
     again = generate(customers=1_000, unlabelled=500, seed=11, risk_rate=0.15)
     for (name, frame), (_, other) in zip(tables.items(), again.items(), strict=True):
         assert frame.equals(other), name
@@ -72,28 +72,28 @@ def test_files_repeat_to_the_byte(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [0.005, 0.01, 0.05, 0.2])
 def test_the_risk_rate_is_met(rate: float) -> None:
-    """The share of customers ever suspended is the one asked for."""
+    """The share of customers ever suspended equals the risk rate."""
     users = generate(customers=1_000, unlabelled=10, seed=2, risk_rate=rate).users_labelled
     suspended = users.filter(pl.col("user_current_state") == "SUSPENDED")["user_id"].n_unique()
     assert suspended / users["user_id"].n_unique() == rate
 
 
-def test_customers_are_as_many_as_asked_for(tables: Tables) -> None:
-    """Each cohort has its number of customers, and no customer stands in both."""
+def test_each_cohort_has_the_requested_number_of_customers(tables: Tables) -> None:
+    """Each cohort has its number of customers, and no customer is in both."""
     labelled, unlabelled = set(tables.users_labelled["user_id"]), set(tables.users_unlabelled["user_id"])
     assert (len(labelled), len(unlabelled), len(labelled & unlabelled)) == (1_000, 500, 0)
 
 
-def test_counts_have_the_real_ones_shape(labels: pl.DataFrame) -> None:
-    """A third never transact; of the others the median is near five and the greatest some hundreds."""
+def test_numbers_of_transactions_are_distributed_as_in_real_tables(labels: pl.DataFrame) -> None:
+    """A third has no transactions; the others' median is near five and the maximum some hundreds."""
     active = labels.filter(pl.col("number") > 0)["number"]
     assert 0.28 < 1 - len(active) / len(labels) < 0.4
     assert 4 <= active.median() <= 7
     assert 150 < active.max() < 400
 
 
-def test_suspended_customers_stop_before_the_datas_end(labels: pl.DataFrame, tables: Tables) -> None:
-    """Suspension cuts activity off: a recency against the data's end would give the label away."""
+def test_suspended_customers_stop_before_the_end_of_the_data(labels: pl.DataFrame, tables: Tables) -> None:
+    """Suspension ends activity, so the time to the data's end would reveal the label."""
     end = tables.transactions_labelled["created_at"].max()
     quiet = labels.group_by("suspended").agg(days=(end - pl.col("last")).dt.total_days().median()).sort("suspended")
     active, suspended = quiet["days"]
@@ -102,7 +102,7 @@ def test_suspended_customers_stop_before_the_datas_end(labels: pl.DataFrame, tab
 
 
 def test_a_late_overseas_cohort_looks_safe(tables: Tables, labels: pl.DataFrame) -> None:
-    """Overseas newcomers are hardly ever suspended: they haven't been caught yet."""
+    """Overseas customers who joined late are rarely suspended: they haven't been detected yet."""
     overseas = tables.users_labelled.filter(pl.col("country_of_residence") != "FR").select("user_id").unique()
     edge = tables.transactions_labelled["created_at"].max() - pl.duration(days=13)
     late = labels.join(overseas, on="user_id").filter(pl.col("first") > edge)
@@ -110,8 +110,8 @@ def test_a_late_overseas_cohort_looks_safe(tables: Tables, labels: pl.DataFrame)
     assert late["suspended"].mean() < 0.05
 
 
-def test_manual_rows_trace_the_outcome(tables: Tables, labels: pl.DataFrame) -> None:
-    """The bank's own hand is mostly at suspended customers, after their last own transaction."""
+def test_manual_rows_are_mostly_of_suspended_customers(tables: Tables, labels: pl.DataFrame) -> None:
+    """MANUAL rows are mostly of suspended customers, after their last transaction."""
     manual = tables.transactions_labelled.filter(pl.col("type") == "MANUAL").join(labels, on="user_id")
     assert manual.height >= 5
     assert manual["suspended"].mean() > 0.6
@@ -119,8 +119,8 @@ def test_manual_rows_trace_the_outcome(tables: Tables, labels: pl.DataFrame) -> 
     assert (closed["created_at"] >= closed["last"]).all()
 
 
-def test_the_log_ends_no_transaction_twice(tables: Tables) -> None:
-    """An id has at most one state beside PENDING, one owner, one moment of creation and one completion."""
+def test_a_transaction_has_one_final_state(tables: Tables) -> None:
+    """An id has at most one state other than PENDING, one customer, one created_at and one completed_at."""
     by_id = tables.transactions_labelled.group_by("id").agg(
         endings=pl.col("state").filter(pl.col("state") != "PENDING").n_unique(),
         owners=pl.col("user_id").n_unique(),
@@ -132,7 +132,7 @@ def test_the_log_ends_no_transaction_twice(tables: Tables) -> None:
 
 
 def test_times_stay_in_the_window(tables: Tables) -> None:
-    """All is created within the eighty days; what completes does so no earlier than milliseconds before."""
+    """All events are created within eighty days, and completed at most milliseconds before their creation."""
     events = pl.concat([tables.transactions_labelled.drop("category_id"), tables.transactions_unlabelled])
     span = events["created_at"].max() - events["created_at"].min()
     assert span.days <= 80
@@ -141,8 +141,8 @@ def test_times_stay_in_the_window(tables: Tables) -> None:
 
 
 @pytest.mark.parametrize("cohort", ["labelled", "unlabelled"])
-def test_every_trap_is_there(synthetic: Path, cohort: Any) -> None:
-    """Each trap of the real tables is met in small synthetic ones too."""
+def test_every_irregularity_occurs(synthetic: Path, cohort: Any) -> None:
+    """Small synthetic tables have each irregularity of the real tables."""
     counts = load_cohort(synthetic, cohort).counts
     met = {
         "repeated_profile_rows",
@@ -166,7 +166,7 @@ def test_every_trap_is_there(synthetic: Path, cohort: Any) -> None:
 
 
 def test_other_cohorts_events_are_copies(tables: Tables) -> None:
-    """Nearly all of the labelled customers' ids in the unlabelled file stand in the labelled one too."""
+    """Nearly all of the labelled customers' transactions in the unlabelled file are also in the labelled file."""
     labelled = tables.users_labelled["user_id"].unique()
     foreign = tables.transactions_unlabelled.filter(pl.col("user_id").is_in(labelled.implode()))
     assert 0.05 < foreign.height / tables.transactions_unlabelled.height < 0.4
@@ -175,13 +175,13 @@ def test_other_cohorts_events_are_copies(tables: Tables) -> None:
 
 
 def auc(outcome: np.ndarray, score: np.ndarray) -> float:
-    """Give the share of pairs that the score puts in the right order."""
+    """Return the share of pairs that the score orders correctly."""
     risky, safe = score[outcome], score[~outcome]
     return float((risky[:, None] > safe).mean() + 0.5 * (risky[:, None] == safe).mean())
 
 
-def test_risk_can_be_learnt_but_not_read_off() -> None:
-    """Plain least squares on a few plain sums ranks unseen customers well, and far from perfectly."""
+def test_risk_can_be_learned_but_not_perfectly() -> None:
+    """Least squares on a few sums ranks unseen customers well, but far from perfectly."""
     tables = generate(customers=2_500, unlabelled=10, seed=4, risk_rate=0.15)
     own = tables.transactions_labelled.filter(pl.col("type") != "MANUAL").unique("id")
     sums = own.group_by("user_id").agg(
@@ -214,27 +214,27 @@ def test_many_transactions_are_made(record_property) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"customers": 1}, r"1 labelled and 1 other customers are too few"),
+        ({"customers": 1}, r"1 labelled customers and 1 to score are too few"),
         ({"customers": 5, "unlabelled": 0}, r"too few"),
-        ({"customers": 50, "risk_rate": 0.3}, r"risk rate of 0\.3 is outside 0\.005 to 0\.2"),
-        ({"customers": 50, "risk_rate": 0.0}, r"risk rate of 0\.0 is outside"),
-        ({"customers": 50, "risk_rate": float("nan")}, r"risk rate of nan is outside"),
+        ({"customers": 50, "risk_rate": 0.3}, r"risk rate 0\.3 is outside 0\.005 to 0\.2"),
+        ({"customers": 50, "risk_rate": 0.0}, r"risk rate 0\.0 is outside"),
+        ({"customers": 50, "risk_rate": float("nan")}, r"risk rate nan is outside"),
     ],
 )
-def test_impossible_wishes(options: dict[str, Any], message: str) -> None:
-    """What can't be made is refused with the bounds."""
+def test_impossible_numbers_are_refused(options: dict[str, Any], message: str) -> None:
+    """Impossible numbers of customers and risk rates are refused with the bounds."""
     with pytest.raises(ConfigError, match=message):
         generate(seed=1, **options)
 
 
-def test_an_unknown_format(tmp_path: Path) -> None:
-    """A format that can't be read back isn't written, and no folder is left behind."""
-    with pytest.raises(ConfigError, match=r"no table format 'xlsx'"):
+def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
+    """An unknown format is refused, and no folder is made."""
+    with pytest.raises(ConfigError, match=r"'xlsx' is not a table format"):
         synthesize(tmp_path / "new", customers=50, seed=1, format="xlsx")
     assert not (tmp_path / "new").exists()
 
 
-def test_the_smallest_tables() -> None:
-    """Two customers and one to score are a cohort of each class."""
+def test_two_customers_have_both_labels() -> None:
+    """Two labelled customers have both labels."""
     tables = generate(customers=2, unlabelled=1, seed=1)
     assert set(tables.users_labelled["user_current_state"]) == {"SUSPENDED", "ACTIVE"}
