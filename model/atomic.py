@@ -1,4 +1,4 @@
-"""Output that appears whole or not at all: written under a temporary name beside its place, synced, then renamed."""
+"""Writes files and folders completely or not at all: under a temporary name, synced, then renamed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Write `content` to `path`, replacing what stands there; a crash leaves the old file or the new one, never a part.
+    """Write `content` to `path`, replacing a file there; after a crash, `path` is the old file or the new one.
 
-    `mode` is subject to the umask. Raises OSError where the folder can't be written.
+    `mode` is subject to the umask. Raises OSError if the folder can't be written.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
     try:
@@ -32,10 +32,10 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 
 @contextmanager
 def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Yield an empty folder beside `path` to fill; it replaces `path` when the block ends well, else it is removed.
+    """Yield an empty folder to fill; it becomes `path` at the end of the block, or is removed after an error.
 
-    `path` may be absent or an empty folder. Raises OSError where it holds anything by then (another writer was first),
-    unless `replace`: then the old folder is removed, once the new one stands.
+    `path` may be absent or an empty folder. Raises OSError if it isn't empty at the end of the block, because another
+    writer was first. With `replace`, an old folder at `path` is removed after the new one is in its place.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
@@ -63,14 +63,14 @@ def _put_in_place(temporary: Path, path: Path, *, replace: bool) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Have the disk hold every file under `folder` and the folders' own lists."""
+    """Write every file and folder under `folder` to the disk (fsync)."""
     for path in folder.rglob("*"):
         _sync(path)
     _sync(folder)
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk hold the folder's list of names, so that a rename in it survives a power cut."""
+    """Write the folder's list of names to the disk (fsync), so that a rename in it survives a power cut."""
     _sync(folder)
 
 

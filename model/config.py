@@ -1,9 +1,9 @@
-"""The one configuration: frozen, typed, read once. `defaults.yaml` beside it holds the defaults and their reasons."""
+"""The configuration: frozen, typed, read once. `defaults.yaml` in this folder has the defaults and their reasons."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 import yaml
@@ -18,6 +18,7 @@ Folds = Annotated[int, Meta(ge=2)]
 Price = Annotated[float, Meta(gt=0)]
 Stated = Annotated[str, Meta(min_length=1, max_length=200)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
+_REMEDY: Final = "model/defaults.yaml shows every field with its meaning."
 
 
 class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +42,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the procedure is judged."""
+    """How the training procedure is evaluated."""
 
     folds: Folds
     repeats: Count
@@ -50,20 +51,20 @@ class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Leaks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The leak guard's limits: `allow` maps a feature to the reason why it may separate the classes so well."""
+    """The limits of the leak guard: `allow` maps a feature above the limit to the reason why it is not a leak."""
 
     max_single_feature_auc: Annotated[float, Meta(ge=0.5, le=1)]
     allow: dict[str, str]
 
 
 class Portfolio(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The customer base that the model will meet; `risk_rate` None means the labelled sample's own."""
+    """The customers to score; if `risk_rate` is None, their risk rate is that of the labelled sample."""
 
     risk_rate: Share | None
 
 
 class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The loss matrix, in EUR per customer, what reviewers can take on, and how cut-offs follow from both."""
+    """The loss matrix in EUR per customer, the capacity of the reviewers, and how cut-offs follow from both."""
 
     missed_risky: Price
     wrongly_flagged: Price
@@ -123,7 +124,7 @@ class SignOff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that can be set."""
+    """All sections of the configuration."""
 
     seed: Annotated[int, Meta(ge=0)]
     threads: Count
@@ -138,43 +139,53 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sign_off: SignOff
 
 
-def load_config(path: Path | None = None) -> Config:
-    """Read the defaults, with `path`'s values (a YAML file of the same shape, any part of it) laid over them.
+ConfigSource: TypeAlias = Config | dict[str, Any] | str | Path | None
 
-    Raises ConfigError naming the field that is unknown or of the wrong type.
+
+def load_config(source: ConfigSource = None) -> Config:
+    """Return the defaults, with the values that a YAML file or nested dicts replace.
+
+    A loaded configuration is returned unchanged. Raises ConfigError naming the field that is unknown or of the wrong
+    type.
     """
-    values = _read(Path(__file__).with_name("defaults.yaml"))
-    if path is not None:
-        values = _overlay(values, _read(path))
+    if isinstance(source, Config):
+        return source
+    values = _overlay(_read(Path(__file__).with_name("defaults.yaml")), _read(source))
     try:
         return msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(
-            f"{path or 'defaults.yaml'}: {error}.", remedy="model/defaults.yaml shows every field with its meaning."
-        ) from error
+        raise ConfigError(f"{name_of(source)}: {error}.", remedy=_REMEDY) from error
 
 
-def names_section(path: Path, section: str) -> bool:
-    """Whether a configuration file has a section. Raises ConfigError if the file can't be read."""
-    return section in _read(path)
+def names_section(source: ConfigSource, section: str) -> bool:
+    """Whether a configuration file or dict has a section, or the source is a whole configuration.
+
+    Raises ConfigError if the file can't be read.
+    """
+    return isinstance(source, Config) or section in _read(source)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def name_of(source: ConfigSource) -> str:
+    """Return the name of a configuration for messages: the path if it is a file."""
+    return str(source) if isinstance(source, str | Path) else "the configuration"
+
+
+def _read(source: dict[str, Any] | str | Path | None) -> dict[str, Any]:
+    if source is None or isinstance(source, dict):
+        return source or {}
     try:
-        values = parse_yaml(read_text(path)) or {}
+        values = parse_yaml(read_text(Path(source))) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(
-            f"{path} can't be read as YAML: {one_line(error)}.", remedy="Name a readable YAML file."
+            f"{source} can't be read as YAML: {one_line(error)}.", remedy=f"Name a readable YAML file; {_REMEDY}"
         ) from error
     if not isinstance(values, dict):
-        raise ConfigError(
-            f"{path} holds no mapping.", remedy="Write `section:` and its fields, as in model/defaults.yaml."
-        )
+        raise ConfigError(f"{source} has no sections.", remedy=f"Write `section:` and its fields; {_REMEDY}")
     return values
 
 
 def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another; only `allow` and `rules`, whole by nature, are replaced rather than merged."""
+    """Replace parts of nested dicts. `allow` and `rules` are replaced as a whole, all others are merged."""
     merged = dict(below)
     for key, value in above.items():
         old = below.get(key)

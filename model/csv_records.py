@@ -1,4 +1,4 @@
-"""Reads CSV record by record, each with its line; every other module reads CSV through this one."""
+"""Reads CSV record by record, each with its line; all other modules read CSV with this module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO, Protocol
 
     class CsvReader(Protocol):
-        """What `csv.reader` returns: an iterator of records that counts lines."""
+        """The type that `csv.reader` returns: an iterator of records that counts lines."""
 
         line_num: int
 
@@ -27,7 +27,7 @@ _PART: Final = 256 * 1024  # bytes
 _END: Final = "\x1a"  # Ctrl-Z, which DOS programs write at the end of a file
 _MOST_ENDS: Final = 1024  # DOS programs fill the last block of a file with Ctrl-Z
 _BLANK: Final = " \t\x1a\ufeff"  # characters of a line without any text
-_DECLARED: Final = re.compile(r'"?sep=(.)"?[\r\n]*\Z')  # the first line by which Excel names the separator
+_DECLARED: Final = re.compile(r'"?sep=(.)"?[\r\n]*\Z')  # the first line with which Excel declares the separator
 
 
 class BadCsv(Exception):
@@ -40,24 +40,24 @@ class BadCsv(Exception):
 
 
 def csv_reader(lines: Iterable[str], *, separator: str = ",") -> CsvReader:
-    """Return a `csv.reader` of lines with their line ends; it refuses misplaced quotes and cells above MOST_CELL."""
+    """Return a `csv.reader` of lines with their line ends; it refuses misplaced quotes and too long cells."""
     csv.field_size_limit(MOST_CELL)  # for the whole process
     return csv.reader(lines, delimiter=separator, strict=True)
 
 
 def declares_separator(line: str) -> bool:
-    """Return whether a file's first line is `sep=;`, by which Excel names the separator."""
+    """Whether a file's first line declares the separator, such as `sep=;`."""
     return declared_separator(line) is not None
 
 
 def declared_separator(line: str) -> str | None:
-    """Return the separator that a file's first line names, `;` for `sep=;`; None if it names none."""
+    """Return the separator that a file's first line declares, `;` for `sep=;`; None if it declares no separator."""
     found = _DECLARED.match(line)
     return found[1] if found else None
 
 
 def is_encoding(name: str) -> bool:
-    """Return whether Python knows an encoding of text by that name."""
+    """Whether Python knows an encoding of text by this name."""
     try:
         b"text".decode(name)
         codecs.getincrementaldecoder(name)
@@ -73,7 +73,7 @@ def read_records(file: BinaryIO, *, separator: str = ",", encoding: str = "utf-8
 
     Lines end with CR, LF or both. A byte order mark, Excel's first line `sep=;`, lines without any text and Ctrl-Z at
     the end of the file are left out. A file with a byte order mark of UTF-8 is read as UTF-8, whatever
-    `encoding` says. Memory is bounded by MOST_RECORD. Raises BadCsv.
+    `encoding` says. The size of a record is limited to MOST_RECORD. Raises BadCsv.
     """
     lines = _Lines(file, encoding)
     reader = csv_reader(lines, separator=separator)
@@ -91,7 +91,7 @@ def read_records(file: BinaryIO, *, separator: str = ",", encoding: str = "utf-8
 
 
 class _Lines:
-    """The lines of a file as text, each with its end; `record` counts the characters since the reader set it to 0."""
+    """The lines of a file as text with their ends; `record` counts the characters since the reader set it to 0."""
 
     def __init__(self, file: BinaryIO, encoding: str) -> None:
         self._file = file

@@ -1,33 +1,37 @@
-"""Every error that this project raises on purpose.
+"""The errors of this project.
 
 CustomerRiskError
-├── ConfigError          a configuration that says something impossible or unknown
+├── ConfigError          a configuration with an unknown or impossible value
 ├── TableError           tables that can't be used
-│   ├── TableMissing         a file isn't there or can't be read
+│   ├── TableMissing         a file that doesn't exist or can't be read
 │   ├── ColumnMismatch       columns missing, or of another type
-│   ├── EmptyTable           no row, or too few to work with
+│   ├── EmptyTable           no rows, or too few
 │   ├── LabelError           one class only, or an unknown label value
 │   └── RuleFailure          more failing rows than the configuration allows
-├── FeatureError         an unknown feature, or one whose source is absent where scoring happens
-├── LeakError            a feature or a split that would see the outcome
+├── FeatureError         an unknown feature, or a feature whose source is absent
+├── LeakError            a feature or a split that reveals the outcome
 ├── BundleError          a bundle that can't be trusted
 │   ├── BundleAltered        a file's hash differs from the manifest's
 │   ├── BundleVersion        made for another schema version
-│   └── GoldenMismatch       the golden requests are answered differently here
-├── RegistryError        an alias or a hash that the registry doesn't hold
+│   └── GoldenMismatch       the golden requests have other answers on this machine
+├── RegistryError        an unknown alias or hash, or a registry that can't be used
 ├── SignOffError         an unsigned, altered or impossible line in a filled list
 └── InputError           a request or profile with bad fields, each named by a JSON pointer
 
-Each says what is wrong, where, and what to do next.
+Each message says what is wrong, where, and what to do next.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class CustomerRiskError(Exception):
-    """The root. `problem` says what is wrong and where, `details` lists the cases, `remedy` says what to do next."""
+    """The base class. `problem` says what is wrong and where, `details` has the cases, `remedy` what to do next."""
 
     def __init__(self, problem: str, *, remedy: str, details: tuple[str, ...] = ()) -> None:
         end = "\n " if details else " "
@@ -36,9 +40,13 @@ class CustomerRiskError(Exception):
         self.remedy = remedy
         self.details = details
 
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...], dict[str, object]]:
+        # Exceptions are pickled as a call with `args`, which has the whole message and no remedy.
+        return Exception.__new__, (type(self), *self.args), self.__dict__
+
 
 class ConfigError(CustomerRiskError):
-    """A configuration that says something impossible or unknown."""
+    """A configuration with an unknown or impossible value."""
 
 
 class TableError(CustomerRiskError):
@@ -46,7 +54,7 @@ class TableError(CustomerRiskError):
 
 
 class TableMissing(TableError):
-    """A file isn't there or can't be read."""
+    """A file doesn't exist or can't be read."""
 
 
 class ColumnMismatch(TableError):
@@ -54,7 +62,7 @@ class ColumnMismatch(TableError):
 
 
 class EmptyTable(TableError):
-    """No row, or too few to work with."""
+    """No rows, or too few."""
 
 
 class LabelError(TableError):
@@ -66,11 +74,11 @@ class RuleFailure(TableError):
 
 
 class FeatureError(CustomerRiskError):
-    """An unknown feature, or one whose source is absent where scoring happens."""
+    """An unknown feature, or a feature whose source is absent."""
 
 
 class LeakError(CustomerRiskError):
-    """A feature or a split that would see the outcome."""
+    """A feature or a split that reveals the outcome."""
 
 
 class BundleError(CustomerRiskError):
@@ -82,15 +90,15 @@ class BundleAltered(BundleError):
 
 
 class BundleVersion(BundleError):
-    """Made for another schema version."""
+    """The bundle was made for another schema version."""
 
 
 class GoldenMismatch(BundleError):
-    """The golden requests are answered differently here."""
+    """The golden requests have other answers on this machine."""
 
 
 class RegistryError(CustomerRiskError):
-    """An alias or a hash that the registry doesn't hold."""
+    """An unknown alias or hash, or a registry that can't be used."""
 
 
 class SignOffError(CustomerRiskError):
@@ -106,7 +114,7 @@ class BadField:
 
 
 class InputError(CustomerRiskError):
-    """A request with bad fields; `fields` names every one of them at once."""
+    """A request with bad fields; `fields` has all of them."""
 
     def __init__(self, fields: tuple[BadField, ...]) -> None:
         listed = "; ".join(f"{field.pointer or '/'}: {field.detail}" for field in fields)

@@ -14,10 +14,10 @@ _UNPRINTABLE: Final = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"
     "\\ud800-\\udfff\\U000e0000-\\U000e007f]"
 )
-MOST_SAID: Final = 300  # characters of another library's message, which may hold names from a file
+MOST_SAID: Final = 300  # characters of another library's message, which may have names from a file
 MOST_CHARACTERS: Final = 60  # of a text from a file in a message
 _MOST_NAMES: Final = 20
-_SPACE: Final = re.compile(r"([\t\n\r]+)")  # HTML shows these as spaces, and as they are within `pre`
+_SPACE: Final = re.compile(r"([\t\n\r]+)")  # HTML shows these as spaces, except within `pre`
 
 
 def escape_line(text: str) -> str:
@@ -36,7 +36,7 @@ def escape_text(text: str) -> str:
 
 
 def escape_value(value: object) -> object:
-    """Return the value that a template prints: text as by `escape_text`, markup and other values unchanged."""
+    """Return the value that a template prints: text escaped by `escape_text`, markup and other values unchanged."""
     return escape_text(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
@@ -46,7 +46,7 @@ def one_line(error: Exception) -> str:
 
 
 def shortened(text: object, most: int = MOST_CHARACTERS) -> str:
-    """Return text from a file for a message: on one line, cut to `most` characters and three points."""
+    """Return text from a file for a message: on one line, cut to `most` characters and `...`."""
     whole = str(text)
     line = " ".join(whole[: 4 * most].split())
     return line if len(whole) <= 4 * most and len(line) <= most else f"{line[:most]}..."

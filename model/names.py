@@ -1,4 +1,4 @@
-"""Names of columns from files in messages: quoted, and compared with the names that are meant."""
+"""Quotes names of columns for messages, and finds the known name that a misspelt name may mean."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _NOT_COMPARED: Final = re.compile(r"[\W_]+")  # blanks, hyphens, underscores, by
 
 
 def quoted(name: object) -> str:
-    """Return a name in quotes, shortened: a damaged header is one name of many kilobytes, often customers' data."""
-    text = str(name)  # its blanks are shown: 'customer_id ' isn't customer_id
+    """Return a name in quotes, shortened: in a damaged file, a name may be kilobytes of customers' data."""
+    text = str(name)  # with its spaces: 'customer_id ' isn't customer_id
     return repr(text if len(text) <= MOST_CHARACTERS else shortened(text))
 
 
 def plain(name: str) -> str:
-    """Return the letters and digits of a name, which two spellings of a name share."""
+    """Return the letters and digits of a name in lower case, to compare spellings."""
     return _NOT_COMPARED.sub("", name).casefold()
 
 
@@ -31,7 +31,7 @@ def similar_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def with_meant(name: str, meant: str | None) -> str:
-    """Return a name, shortened, and the name that may be meant, if there is one."""
+    """Return a name, shortened, with the name that may be meant, if any."""
     text = shortened(name)
     if meant is None:
         return text
@@ -39,6 +39,6 @@ def with_meant(name: str, meant: str | None) -> str:
 
 
 def list_with_meant(names: Iterable[str], known: Collection[str]) -> str:
-    """Return names, each with the known one that may be meant; those that have one come first. The list is bounded."""
+    """Return a bounded list of names, each with the known name that may be meant; names with one come first."""
     pairs = sorted(((name, similar_name(name, known)) for name in names), key=lambda pair: pair[1] is None)
     return list_names([with_meant(name, meant) for name, meant in pairs], show=str)

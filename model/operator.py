@@ -1,4 +1,4 @@
-"""Who is at the keyboard."""
+"""The name of the person who runs a command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import getpass
 
 
 def named(by: str | None) -> str:
-    """Return the name that was said, else the login name; "" where there is neither, as in a container."""
+    """Return the given name, by default the login name; "" without both, as in a container."""
     if by is not None:
         return by.strip()
     try:

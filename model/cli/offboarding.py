@@ -23,7 +23,7 @@ _cohort = click.option(
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("tables", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Folder to write; it appears whole or not at all."
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder to write; all files are written or none."
 )
 @options.config
 @options.mapping
@@ -32,13 +32,15 @@ _cohort = click.option(
     "--earlier",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     multiple=True,
-    help="Folder of an earlier run that was signed off. Its decisions are shown. May be given several times.",
+    help="Folder of an earlier run that was signed off; the lists show its decisions. Can be repeated.",
 )
 @click.option(
-    "--force", is_flag=True, help="Replace an earlier scoring run in the folder, unless its list was signed off."
+    "--force", is_flag=True, help="Replace an earlier scoring run in the folder; a signed-off run is never replaced."
 )
 def score(**given: Any) -> None:
-    """Score every customer of TABLES with BUNDLE; write scores, segments, the off-boarding list and the review list.
+    """Score customers; write off-boarding and review lists.
+
+    Every customer of TABLES is scored with BUNDLE.
 
     \b
     scores.csv, .parquet             a row for each customer, those without transactions too
@@ -48,7 +50,7 @@ def score(**given: Any) -> None:
     review.csv, .parquet, .html      to review: High with too few patterns, and Medium
     evidence.csv, .parquet           the transactions behind each pattern
     run.json                         the hashes of everything that the files were made from
-    """  # noqa: D301  click wants the character itself, which keeps lines as they are
+    """  # noqa: D301  click needs the character itself, which keeps lines unwrapped
     run("customer_risk.model.offboarding.score_command:score", **given)
 
 
@@ -62,11 +64,11 @@ def score(**given: Any) -> None:
 @_cohort
 @click.option("--force", is_flag=True, help="Replace the file named by --out if it exists.")
 def explain(**given: Any) -> None:
-    """Explain the score that BUNDLE gives CUSTOMER, a customer of TABLES, and the action that follows from it.
+    """Explain the score and the action of one customer.
 
-    CUSTOMER is a customer_id or at least its first four characters. The explanation shows the distance
-    to each cut-off, the reasons that raise and lower the score, every pattern that was looked for, the profile, and how
-    certain the score is.
+    CUSTOMER is a customer_id of TABLES, or at least its first four characters; BUNDLE gives the score. The explanation
+    shows the distance to each cut-off, the reasons that raise and lower the score, every pattern of the action rule,
+    the profile, and how certain the score is.
     """
     run("customer_risk.model.offboarding.explain_command:explain", **given)
 
@@ -112,11 +114,12 @@ _token_file = click.option(
     help="How to read a date such as 05/01/2026 that a spreadsheet has rewritten.",
 )
 def sign(**given: Any) -> None:
-    """Accept the decided list FILE (offboarding.xlsx, .csv or .parquet, filled in) and keep an unchangeable copy.
+    """Accept a list with decisions and keep a copy.
 
-    Each line needs a decision (off-board, keep or review-again), the name of the person who made it, a date and a
-    note. All other cells must be unchanged. Otherwise the command names the lines at fault and keeps nothing. The
-    bank itself carries out the off-boarding.
+    FILE is offboarding.xlsx, .csv or .parquet, filled in; the copy can't be changed. Each line needs a decision
+    (off-board, keep or review-again), the name of the person who made it, a date and a note. All other cells must be
+    unchanged. Otherwise the command names the lines at fault and keeps nothing. The bank itself carries out the
+    off-boarding.
     """
     run("customer_risk.model.offboarding.sign_command:sign", **given)
 
@@ -133,10 +136,10 @@ def sign(**given: Any) -> None:
 )
 @click.option("--note", default="", help="Note to keep with the approval.")
 def approve(**given: Any) -> None:
-    """Approve, as a second person, the decisions on the list in SCORES, the folder that `score` wrote.
+    """Approve decisions as a second person.
 
-    The run must require a second approver (sign_off.second_approver). You can't approve lines that you decided on or
-    handed in; they stay open for another approver.
+    SCORES is the folder that `score` wrote. The run must require a second approver (sign_off.second_approver). You
+    can't approve lines that you decided on or handed in; they stay open for another approver.
     """
     run("customer_risk.model.offboarding.sign_command:approve", **given)
 
@@ -145,5 +148,8 @@ def approve(**given: Any) -> None:
 @_scores
 @_out
 def status(**given: Any) -> None:
-    """Show how many lines of the list in SCORES are decided, open, and waiting for a second approver."""
+    """Count the decided, open and waiting lines of a list.
+
+    SCORES is the folder that `score` wrote. Waiting lines need a second approver.
+    """
     run("customer_risk.model.offboarding.sign_command:status", **given)

@@ -19,7 +19,9 @@ _where = click.option(
     help="The registry's folder, or gs://BUCKET/PREFIX.",
 )
 _endpoint = click.option(
-    "--endpoint", default="", help="For gs://: another server than Google's; no credentials are sent to http://."
+    "--endpoint",
+    default="",
+    help="URL of a server to use instead of Google's for gs://, such as an emulator. Credentials are never sent to http://.",
 )
 _by = click.option("--by", help="Who makes the change; your login name by default.")
 _why = click.option("--why", required=True, help="The reason for the change; the history keeps it.")
@@ -27,9 +29,10 @@ _why = click.option("--why", required=True, help="The reason for the change; the
 
 @click.group()
 def registry() -> None:
-    """Keep bundles by hash; say which is champion, challenger and previous, with who, when and why.
+    """Keep bundles by hash, and name the champion.
 
-    A deployment pins the hash that `resolve` prints; nothing that runs follows an alias by itself.
+    The aliases are champion, challenger and previous (the champion before). The history has the author, the time and
+    the reason of each change. A deployment pins the hash that `resolve` prints; a running server follows no alias.
     """
 
 
@@ -38,9 +41,12 @@ def registry() -> None:
 @_where
 @_endpoint
 @_by
-@click.option("--why", default="", help="A note for the history.")
+@click.option("--why", default="", help="A note that the history keeps.")
 def add(**given: Any) -> None:
-    """Keep a copy of BUNDLE after its hashes and golden rows check; print its hash. Adding it again changes nothing."""
+    """Verify a bundle, keep a copy, and print its hash.
+
+    The files' hashes and the answers to the golden requests must be right. Adding a bundle again changes nothing.
+    """
     run("customer_risk.model.registry.commands:add", **given)
 
 
@@ -51,16 +57,17 @@ def add(**given: Any) -> None:
     type=click.Choice(["champion", "challenger"]),
     default="champion",
     show_default=True,
-    help="Which alias comes to point at it.",
+    help="The alias to change.",
 )
 @_where
 @_endpoint
 @_by
 @_why
 def promote(**given: Any) -> None:
-    """Make a bundle the champion (or the challenger): by its hash, a unique start of it, or an alias.
+    """Make a bundle the champion or the challenger.
 
-    The old champion becomes `previous`; a challenger that becomes champion is no challenger any more.
+    The bundle is named by its hash, a unique beginning of the hash, or an alias. The old champion becomes `previous`.
+    If the challenger becomes champion, the alias challenger is removed.
     """
     run("customer_risk.model.registry.commands:promote", **given)
 
@@ -71,17 +78,20 @@ def promote(**given: Any) -> None:
 @_by
 @_why
 def rollback(**given: Any) -> None:
-    """Swap champion and previous; a second rollback swaps them back."""
+    """Swap champion and previous.
+
+    A second rollback swaps them back.
+    """
     run("customer_risk.model.registry.commands:rollback", **given)
 
 
 @registry.command(name="list")
 @_where
 @_endpoint
-@click.option("--history", is_flag=True, help="Show every change instead, oldest first.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with whole hashes.")
+@click.option("--history", is_flag=True, help="Show every change of an alias instead, oldest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON with full hashes.")
 def list_(**given: Any) -> None:
-    """Show the bundles held and their aliases, or every change with who, when and why."""
+    """Show the bundles and their aliases, or the history."""
     run("customer_risk.model.registry.commands:list_", **given)
 
 
@@ -90,7 +100,7 @@ def list_(**given: Any) -> None:
 @_where
 @_endpoint
 def resolve(**given: Any) -> None:
-    """Print the whole hash that an alias, or a unique start of a hash, stands for."""
+    """Print the full hash of an alias or of a hash's beginning."""
     run("customer_risk.model.registry.commands:resolve", **given)
 
 
@@ -98,10 +108,13 @@ def resolve(**given: Any) -> None:
 @click.argument("version", metavar="HASH")
 @_where
 @_endpoint
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder that comes to hold the bundle.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder to write; all files are written or none."
+)
 def pull(**given: Any) -> None:
-    """Fetch the bundle HASH (all 64 digits) into a folder, verified by its hash and each file's: a pod's first step.
+    """Download a bundle and verify its hashes.
 
-    Whole or not at all; a folder that holds that bundle already is left as it is. Follows no alias.
+    HASH has all 64 digits; an alias is refused. A folder that already has this bundle isn't changed. A pod runs this
+    before it serves.
     """
     run("customer_risk.model.registry.pull_command:pull", **given)

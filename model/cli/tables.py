@@ -16,25 +16,31 @@ from customer_risk.model.cli.loading import run
     "--mapping",
     "mapping_file",
     type=click.Path(path_type=Path),
-    help="How your bank names files, columns and values, and where its exchange rates are (YAML).",
+    help="YAML file: how your bank names files, columns and values, and where its exchange rates are.",
 )
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="Settings laid over the defaults (YAML)."
+    "--config", "config_file", type=click.Path(path_type=Path), help="YAML file that replaces any part of the defaults."
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write every failing row here (.csv or .parquet): table, row, rule, layer, value, reason.",
+    help="File for all failing rows (.csv or .parquet): table, row, rule, layer, value, reason.",
+)
+@click.option(
+    "--all", "show_all", is_flag=True, help="Show every rule, also those that hold, and the counts of the tables."
 )
 def check(**given: Any) -> None:
-    """Hold the tables in the folder TABLES to their rules and count their traps.
+    """Check tables: print the rules that fail.
 
-    Checks whichever cohort is there: users_labelled and transactions_labelled, users_unlabelled and
-    transactions_unlabelled (.csv or .parquet).
+    TABLES is a folder with users_labelled and transactions_labelled, users_unlabelled and transactions_unlabelled, or
+    one of these pairs (.csv or .parquet).
 
-    Exits with 0 where no rule fails in more than the configured share of a table's rows (checks.max_failing_share),
-    with 1 where one does, and with 2 where the tables can't be used at all.
-    """
+    \b
+    Exit codes:
+    0  no rule fails in more than the allowed share of a table's rows (checks.max_failing_share)
+    1  a rule fails in more rows than that
+    2  the tables can't be used
+    """  # noqa: D301  click needs the character itself, which keeps lines unwrapped
     run("customer_risk.model.tables.check_command:check", **given)
 
 
@@ -57,8 +63,9 @@ def check(**given: Any) -> None:
 )
 @click.option("--format", "file_format", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
 def synth(**given: Any) -> None:
-    """Write synthetic tables into FOLDER: the shape and the traps of real ones, and no row of theirs.
+    """Write synthetic tables to try everything with.
 
-    Risk shows in what customers do, with noise, so a model has something to learn. A million transactions take seconds.
+    They have the columns and the irregularities of real tables, but no real row. Suspended customers behave
+    differently, with noise, so a model can learn from them. A million transactions take seconds.
     """
     run("customer_risk.model.tables.synth_command:synth", **given)

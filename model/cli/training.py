@@ -13,20 +13,24 @@ from customer_risk.model.cli.loading import run
 
 @click.command()
 @click.argument("tables", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="RUN, a new folder; whole or not at all.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="New folder RUN; all files are written or none."
+)
 @options.config
 @options.mapping
 def train(**given: Any) -> None:
-    """Train on the labelled customers of TABLES, judge the procedure, and leave RUN.
+    """Train and evaluate a model; write its bundle and report.
+
+    It learns from the labelled customers of TABLES.
 
     \b
     bundle/          the model, for `customer-risk score` and `customer-risk serve`
-    report.html      everything that was found out, for people
-    MODEL_CARD.md    the short form
+    report.html      the report: data, metrics with intervals, plots, fairness, limits
+    MODEL_CARD.md    a summary of the report
     evaluation.json  the report's numbers, for programs
     conversions.csv  amounts converted to EUR, if the mapping names exchange rates
 
-    Features are examined for leaks first; one that would see the outcome ends the run. How long it takes follows from
-    evaluation.repeats and training.trials in the configuration.
-    """  # noqa: D301  click wants the character itself, which keeps lines as they are
+    Training fails if a feature could know the outcome. The time depends on evaluation.repeats and training.trials in
+    the configuration.
+    """  # noqa: D301  click needs the character itself, which keeps lines unwrapped
     run("customer_risk.model.training.train_command:train", **given)

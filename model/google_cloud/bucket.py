@@ -1,4 +1,4 @@
-"""A bucket of Google Cloud Storage: objects under a prefix, overwritten only at a known generation."""
+"""A bucket of Google Cloud Storage: objects under a prefix, each overwritten only if its generation is known."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-unty
 from customer_risk.model.google_cloud.credentials import ONCE, SECONDS, client_arguments
 from customer_risk.model.google_cloud.errors import FAULTS, translated
 
-# For reads by a command or a new pod, whose network and identity may start after it.
+# For reads by a command or a new pod: its network and identity may become available after it starts.
 RETRIED: Final[Mapping[str, Any]] = {"timeout": SECONDS, "retry": DEFAULT_RETRY.with_timeout(10.0)}
 _FAULTS: Final = (*FAULTS, InvalidResponse, DataCorruption)
 _SCOPE: Final = "https://www.googleapis.com/auth/devstorage.read_write"
@@ -25,7 +25,7 @@ _TYPES: Final = {"json": "application/json", "gz": "application/gzip", "parquet"
 
 
 class Stored(NamedTuple):
-    """A stored object, named without the prefix; another generation is another object."""
+    """A stored object at one generation; its name is without the prefix."""
 
     name: str
     generation: int
@@ -36,7 +36,7 @@ class Bucket:
     """The objects of the bucket `name` whose names begin with `prefix`; no request is sent before the first call.
 
     setting   the setting named in messages about missing credentials
-    failure   makes the error to raise of an unexpected one of Google's
+    failure   returns the error to raise for an unexpected error of Google's clients
     reads     timeout and retry of a read; writes are tried once
     """
 
@@ -74,7 +74,7 @@ class Bucket:
             blob.download_to_file(file, raw_download=True, **self._reads)
 
     def put(self, name: str, data: bytes, *, generation: int = 0) -> bool:
-        """Write an object if it has that generation, 0 if it must not exist; return whether it was written."""
+        """Write an object if it has the generation (0: if it doesn't exist); return whether it was written."""
         blob = self.handle.blob(f"{self.prefix}{name}")
         kind = _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
         try:
@@ -95,7 +95,7 @@ class Bucket:
                 yield Stored(blob.name.removeprefix(self.prefix), blob.generation, blob.size)
 
     def delete(self, name: str) -> None:
-        """Delete an object if there is one; the bucket's settings decide what it keeps of deleted objects."""
+        """Delete an object if it exists; the bucket's settings say which deleted objects are kept."""
         try:
             with self.reaching(NotFound):
                 self.handle.blob(f"{self.prefix}{name}").delete(**ONCE)
@@ -108,7 +108,7 @@ class Bucket:
             self.client.close()
 
     def reaching(self, *answers: type[Exception]) -> AbstractContextManager[None]:
-        """Raise any error except `answers` as what `failure` makes of it."""
+        """Convert errors of Google's clients, except `answers`, with `failure`."""
         return translated(self._failure, answers, _FAULTS)
 
     @cached_property
@@ -119,7 +119,7 @@ class Bucket:
     @cached_property
     def client(self) -> Any:
         """The client; raises ConfigError without credentials."""
-        # The client would request the bucket's location on threads, again and again from a server that hangs.
+        # Otherwise the client requests the bucket's location in threads, repeatedly if the server doesn't respond.
         os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
         # No call here needs a project.
         return Client(project="none", **client_arguments(self._endpoint, _SCOPE, self._setting))

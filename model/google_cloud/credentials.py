@@ -12,14 +12,14 @@ from google.auth.transport.requests import AuthorizedSession
 from customer_risk.model.errors import ConfigError
 
 SECONDS: Final = 5.0  # for a connection, and between two bytes of a response
-ONCE: Final[dict[str, Any]] = {"timeout": SECONDS, "retry": None}  # of one request: the caller tries again, and logs it
+ONCE: Final[dict[str, Any]] = {"timeout": SECONDS, "retry": None}  # of one request: the caller retries and logs
 _REMEDY: Final = (
     "Run with Workload Identity, run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS."
 )
 
 
 def is_plain(endpoint: str) -> bool:
-    """Return whether an endpoint is plain HTTP, as emulators are: no credentials are sent to it."""
+    """Whether an endpoint is plain HTTP, such as an emulator's: no credentials are sent to it."""
     return endpoint.startswith("http:")
 
 
@@ -38,7 +38,7 @@ def credentials_for(endpoint: str, scope: str, setting: str) -> Any:
 
 
 def client_arguments(endpoint: str, scope: str, setting: str) -> dict[str, Any]:
-    """Return the arguments of Google's REST clients for `endpoint` (empty: Google's own); raises ConfigError."""
+    """Return the arguments of Google's REST clients for `endpoint`, by default Google's; raises ConfigError."""
     credentials = credentials_for(endpoint, scope, setting)
     return {
         "credentials": credentials,

@@ -1,4 +1,4 @@
-"""Whether Google's errors are temporary or permanent."""
+"""Classifies errors of Google's clients as temporary or permanent, and converts them."""
 
 from __future__ import annotations
 
@@ -30,18 +30,16 @@ PASSING: Final = frozenset(
 
 
 def passes(error: Any) -> bool:
-    """Return whether an error of Google's is temporary."""
+    """Whether an error of Google's clients is temporary."""
     reasons = (each.get("reason") for each in getattr(error, "errors", ()) if isinstance(each, Mapping))
     return bool(getattr(error, "retryable", False)) or any(reason in PASSING for reason in reasons)
 
 
 @contextmanager
 def translated(
-    failure: Callable[[Exception], Exception],
-    answers: Errors = (),
-    faults: Errors = FAULTS,
+    failure: Callable[[Exception], Exception], answers: Errors = (), faults: Errors = FAULTS
 ) -> Iterator[None]:
-    """Raise any of the `faults` as what `failure` makes of it; the errors `answers` are raised unchanged."""
+    """Convert errors of the kinds `faults` with `failure`; the errors `answers` are raised unchanged."""
     try:
         yield
     except answers:

@@ -1,4 +1,4 @@
-"""How certain a score is: the scores that models fitted on resampled customers give the same customer."""
+"""How certain a score is: the probabilities of one customer from models fitted on resampled customers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from customer_risk.model.scoring.bundle import Bundle
 
 _LOW, _HIGH = 0.05, 0.95
-_AGREED = 0.8  # of the resampled models; below it a score is called uncertain
+_AGREED = 0.8  # least share of the resampled models; below it, a High score is called uncertain
 
 
 class Certainty(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class Certainty(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def agreed(self) -> bool:
-        """Whether most resampled models say High too."""
+        """Whether at least 80% of the resampled models say High too."""
         return self.high_share is not None and self.high_share >= _AGREED
 
     def tell(self) -> str:

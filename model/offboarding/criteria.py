@@ -26,7 +26,7 @@ _LISTS: Final[dict[tuple[Action, Segment], Listing]] = {
 
 @dataclass(frozen=True)
 class Criteria:
-    """The action rule of a scoring run, and where it is from."""
+    """The action rule of a scoring run, and whether the bundle or the configuration has it."""
 
     rule: ActionRule
     origin: RuleOrigin
@@ -53,7 +53,7 @@ class Criteria:
         return "No action: the segment is Low, and patterns don't change the action of this segment."
 
     def describe(self) -> str:
-        """Return the rule in words, with its version and where it is from."""
+        """Return the rule in words, with its version and its origin."""
         source = {
             "bundle": "frozen in the bundle at training",
             "configuration": "taken from the configuration, since the bundle has no action rule",

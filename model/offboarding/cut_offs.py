@@ -13,7 +13,7 @@ _SMALLEST: Final = 0.001  # a smaller difference is written as "less than 0.001"
 
 
 class CutOff(msgspec.Struct, frozen=True, kw_only=True):
-    """One cut-off: the segment that begins at the probability `start`, and `difference`, the customer's minus it."""
+    """One cut-off: `segment` begins at the probability `start`; the customer's is `start` plus `difference`."""
 
     segment: str
     start: float
@@ -30,7 +30,7 @@ class CutOff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cut_offs(probability: float, thresholds: Thresholds) -> tuple[CutOff, ...]:
-    """Return the distance to Medium and to High; to High alone where the thresholds leave no segment Medium."""
+    """Return the distances to Medium and to High; only to High if the thresholds leave no segment Medium."""
     starts = {"medium": thresholds.medium, "high": thresholds.high}
     if thresholds.medium == thresholds.high:
         del starts["medium"]

@@ -1,4 +1,4 @@
-"""What an analyst should know of one customer: the action and why, the evidence, the doubts, and how certain it is."""
+"""The facts about one customer for an analyst: the action and its reasons, the evidence, and the certainty."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SHOWN: Final = ("id", "time", "local", "type", "direction", "amount", "state")
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One reason with its place among the customers scored together ("" where there are too few to say)."""
+    """One reason with its place among the customers scored together; the place is "" if they are too few."""
 
     code: str
     text: str
@@ -49,7 +49,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
-    """One transaction that shows a pattern; `local` is its time (`time`, UTC) in the residence's standard time."""
+    """One transaction that shows a pattern; `time` is in UTC, `local` in the standard time of the residence."""
 
     id: str
     time: datetime
@@ -111,7 +111,7 @@ def share_of_effects(share: float) -> str:
 def dossiers(
     scored: Scored, earlier: EarlierSignOffs = NO_SIGN_OFFS, *, tick: Callable[[], object] = lambda: None
 ) -> list[Dossier]:
-    """Make the dossier of every listed customer, the highest score first; `tick` hears of each one done."""
+    """Make the dossier of every listed customer, the highest score first; `tick` is called after each."""
     return make_dossiers(scored, pl.col("list") != "", earlier, tick=tick)
 
 
@@ -122,7 +122,7 @@ def make_dossiers(
     *,
     tick: Callable[[], object] = lambda: None,
 ) -> list[Dossier]:
-    """Make the dossiers of the customers of `scored.table` that fulfil `wanted`, the highest score first."""
+    """Make the dossiers of the rows of `scored.table` for which `wanted` is true, the highest score first."""
     chosen = (
         scored.table.with_row_index("_row").filter(wanted).sort("probability", "customer_id", descending=[True, False])
     )

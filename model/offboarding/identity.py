@@ -54,8 +54,7 @@ def _person(path: Path, settings: Token) -> Person:
         token = read_file(path, most=_MOST_TOKEN).decode("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SignOffError(
-            f"{path} can't be read as a token: {error}.",
-            remedy="Name a file with an ID token (JWT).",
+            f"{path} can't be read as a token: {error}.", remedy="Name a file with an ID token (JWT)."
         ) from error
     try:
         keys = parse(_key_set(settings.jwks), _ALGORITHMS)
@@ -102,10 +101,7 @@ def _key_set(where: str) -> bytes:
         return read_file(Path(where), most=MOST_BYTES)
     got = bytearray()
     try:
-        with (
-            httpx2.Client(follow_redirects=False, timeout=_TIMEOUT) as client,
-            client.stream("GET", where) as response,
-        ):
+        with httpx2.Client(follow_redirects=False, timeout=_TIMEOUT) as client, client.stream("GET", where) as response:
             if response.status_code != httpx2.codes.OK:
                 raise KeysUnreadable(f"status {response.status_code}")
             for part in response.iter_bytes():

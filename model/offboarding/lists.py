@@ -1,4 +1,4 @@
-"""The off-boarding list and the review list as tables: a line for each customer, complete without the pages."""
+"""The off-boarding list and the review list as tables: a line for each customer, with all facts of the HTML pages."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import polars as pl
 
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.offboarding import record
-from customer_risk.model.offboarding.cells import SIGN_OFF
 from customer_risk.model.offboarding.scored import SEPARATOR
+from customer_risk.model.offboarding.workbook import SIGN_OFF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from customer_risk.model.offboarding.dossier import Dossier, Pattern
     from customer_risk.model.offboarding.record import Run
 
-_IDS_IN_A_CELL: Final = 20  # of each pattern; spreadsheets cut cells behind 32,767 characters, evidence.csv holds all
+_IDS_IN_A_CELL: Final = 20  # of each pattern: spreadsheets cut cells at 32,767 characters; evidence.csv has all ids
 _PROBABILITY_DIGITS: Final = 4
 PROFILE: Final = ("country_of_residence", "occupation", "kyc_state")
 UNCHANGED: Final = "nothing"
@@ -58,7 +58,7 @@ _COLUMNS: Final = pl.Schema(
 
 
 def offboarding_list(dossiers: Sequence[Dossier], *, model_version: str, run: str) -> pl.DataFrame:
-    """Make the list that humans decide on, its sign-off fields empty."""
+    """Return the list that people decide on, with empty sign-off cells."""
     table = _table(dossiers, model_version=model_version, run=run)
     return table.with_columns(pl.lit("", pl.String).alias(name) for name in SIGN_OFF)
 
@@ -82,7 +82,7 @@ def read_list(folder: Path, run: Run) -> pl.DataFrame:
 
 
 def review_list(dossiers: Sequence[Dossier], *, model_version: str, run: str) -> pl.DataFrame:
-    """Make the list of customers to review; the column `list` says why each is to be reviewed."""
+    """Return the list of customers to review; the column `list` has the reason for the review."""
     return _table(dossiers, model_version=model_version, run=run)
 
 

@@ -1,4 +1,4 @@
-"""The people who sign and approve: compares their names, and checks them against the lists of allowed people."""
+"""The people who sign and approve: compares names, and checks people against the lists of allowed people."""
 
 from __future__ import annotations
 

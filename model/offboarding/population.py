@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from customer_risk.model.scoring.reasons import Reason
 
-FEWEST: Final = 30  # values; among fewer, no place is given
+FEWEST: Final = 30  # values; with fewer, a value gets no place
 
 
 class Population:

@@ -35,7 +35,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def profile_facts(customers: pl.DataFrame) -> dict[str, tuple[Fact, ...]]:
-    """Return each customer's profile. A missing value is "not given", and so is a column that the tables lack."""
+    """Return each customer's profile. A missing value is "not given", also if the tables lack the whole column."""
     there = [name for name in LABELS if name in customers.columns]
     return {
         row["customer_id"]: tuple(Fact(name=label, value=_worded(row.get(name))) for name, label in LABELS.items())

@@ -1,4 +1,4 @@
-"""Signed-off lists: read-only copies by hash, and a chain of receipts that shows later changes."""
+"""Signed-off lists: read-only copies named by their hash, and a chain of receipts that reveals later changes."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _TAMPERED: Final = "Put the folder back from a backup, and find out who changed 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One accepted sign-off, of a whole list or a part of it.
 
-    `file` is the copy's name, `sha256` that of its content (the bytes that were handed in), `decided` that of the
-    decisions alone. `run`, `bundle`, `scores` and `list` are the hashes of what was decided on. `received_by` handed
-    the list in; if `verified`, a token of `issuer` for `subject` proves that name. `open` is the number of lines that
-    have no decision after this receipt. `supersedes` is the number of the run's previous receipt if this one changes
-    decisions. `follows` is the sha256 of the previous receipt in the folder. Receipts of earlier releases lack `kind`,
-    `verified`, `issuer`, `subject` and `open`.
+    `file` is the copy's name, `sha256` the hash of its content (the bytes that were handed in), `decided` the hash of
+    the decisions alone. `run`, `bundle`, `scores` and `list` are the hashes of what was decided on. `received_by` is
+    the person who handed the list in; if `verified`, a token of `issuer` for `subject` proves that name. `open` is the
+    number of lines that have no decision after this receipt. `supersedes` is the number of the run's previous receipt
+    if this receipt changes decisions. `follows` is the sha256 of the previous receipt in the folder. Receipts of
+    earlier releases lack `kind`, `verified`, `issuer`, `subject` and `open`.
     """
 
     kind: Literal["sign-off"] = "sign-off"
@@ -104,7 +104,7 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 class _Decisions(msgspec.Struct, frozen=True):
-    decisions: list[dict[str, object]]  # with the fields that the release that wrote them has
+    decisions: list[dict[str, object]]  # with the fields of the release that wrote them
 
 
 class Chain:
@@ -134,7 +134,7 @@ class Chain:
         return self.digests[-1] if self.digests else None
 
     def append(self, act: Act, content: bytes = b"") -> None:
-        """Write a receipt, for a sign-off after the copy of its list: a copy without a receipt was never accepted."""
+        """Write a receipt. The copy of a signed list is written first, so that no receipt lacks its copy."""
         if isinstance(act, Receipt) and not (self._folder / act.file).exists():
             atomic.write_file(self._folder / act.file, content, mode=_READ_ONLY)
         text = msgspec.json.format(msgspec.json.encode(act), indent=2) + b"\n"
@@ -175,7 +175,7 @@ class Chain:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[Chain]:
-    """Yield a folder's receipts, one process at a time; the lock ends with its holder."""
+    """Yield a folder's receipts to one process at a time; the system releases the lock when the process ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)

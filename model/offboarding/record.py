@@ -1,4 +1,4 @@
-"""run.json: what a scoring run was made of, by hash, so that a sign-off can refer to it."""
+"""The record of a scoring run (run.json): the hashes of its inputs and files, to which a sign-off refers."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _REMEDY: Final = (
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One scoring run.
 
-    `run` is the sha256 of everything here but itself and `files`; `tables` and `files` map names to the files'
-    sha256, `scores` is that of scores.parquet. `corroboration` holds the patterns of the action rule with their
+    `run` is the sha256 of all fields except `run` and `files`. `tables` and `files` map the names of files to their
+    sha256; `scores` is the sha256 of scores.parquet. `corroboration` has the patterns of the action rule with their
     thresholds, including `usual` of LARGE_AMOUNT. `action_rule` is the rule's version; `action_rule_from` says whether
     the bundle or the configuration has the rule. `wordings` is the version of the texts of reasons. `earlier` maps each
     folder of earlier sign-offs to the sha256 of its newest receipt. `sign_off` says who may decide; in runs of schema
@@ -69,18 +69,18 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 def identified(run: Run) -> Run:
-    """Return the run's id."""
+    """Return the record with its id, computed from the other fields."""
     bare = msgspec.structs.replace(run, run="", files={})
     return msgspec.structs.replace(run, run=sha256(msgspec.json.encode(bare, order="deterministic")))
 
 
 def encode(run: Run) -> bytes:
-    """Write run.json."""
+    """Return the content of run.json."""
     return msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n"
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run's record; raises SignOffError where it is absent, unreadable, or its id isn't that of what it says."""
+    """Read a run's record. Raises SignOffError if it can't be read or its id doesn't match its fields."""
     path = folder / NAME
     try:
         run = msgspec.json.decode(read_file(path), type=Run)
@@ -97,20 +97,21 @@ def read_run(folder: Path) -> Run:
 
 
 def verified(folder: Path, run: Run, name: str) -> bytes:
-    """Read one of a run's files; raises SignOffError where it is absent or its sha256 isn't the recorded one."""
+    """Read one of a run's files. Raises SignOffError if it can't be read or its sha256 isn't the recorded one."""
     path = folder / name
     try:
         content = read_file(path)
     except OSError as error:
         raise SignOffError(f"{path} can't be read: {error}.", remedy=_REMEDY) from error
-    expected = run.scores if name == "scores.parquet" else run.files.get(name)  # the run's id depends on `scores` alone
+    # The run's id covers the sha256 of scores.parquet, but not those in `files`.
+    expected = run.scores if name == "scores.parquet" else run.files.get(name)
     if sha256(content) != expected:
         raise SignOffError(f"{path} was altered after the run: its sha256 isn't the one in {NAME}.", remedy=_REMEDY)
     return content
 
 
 def hash_tables(folder: Path, cohort: CohortName, mapping: Mapping) -> dict[str, str]:
-    """Map each file that a cohort is read from (the other cohort's users among them, if there) to its sha256."""
+    """Map each file that a cohort is read from to its sha256, and the users of the other cohort if they exist."""
     other: CohortName = "labelled" if cohort == "unlabelled" else "unlabelled"
     names = (mapping.file("users", cohort), mapping.file("transactions", cohort), mapping.file("users", other))
     paths = (folder / f"{name}.{suffix}" for name in names for suffix in FORMATS)

@@ -1,4 +1,4 @@
-"""The rules of a sign-off, checked before a scoring run keeps them."""
+"""Checks the rules of a sign-off before a scoring run records them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ if TYPE_CHECKING:
     from customer_risk.model.config import SignOff
 
 
-def _everybody(rules: SignOff) -> tuple[str, ...]:
-    return rules.signers + rules.approvers
-
-
 def check_rules(rules: SignOff) -> None:
-    """Raise ConfigError, naming every fault, if the rules are empty, contradictory or can't be fulfilled."""
+    """Raise ConfigError, naming every fault, if a field is empty or the rules contradict each other."""
     faults = [
         f"{field} has an empty name"
         for field, names in (("signers", rules.signers), ("approvers", rules.approvers))
@@ -25,7 +21,8 @@ def check_rules(rules: SignOff) -> None:
     ]
     if rules.approvers and not rules.second_approver:
         faults.append("approvers names people, but second_approver is false")
-    if rules.signers and rules.approvers and all(same_name(one, rules.signers[0]) for one in _everybody(rules)):
+    everyone = rules.signers + rules.approvers
+    if rules.signers and rules.approvers and all(same_name(one, rules.signers[0]) for one in everyone):
         faults.append(f"{rules.signers[0]} is the only signer and the only approver: another person must approve")
     if rules.token is not None:
         faults += [

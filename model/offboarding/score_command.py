@@ -1,15 +1,14 @@
-"""What `customer-risk score` does: tables to scores and lists."""
+"""What `customer-risk score` does: score the tables, and print the counts and the files written."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from customer_risk.model.offboarding.record import Run
-from customer_risk.model.offboarding.scoring import score_tables
+from customer_risk.model.offboarding.scoring import ScoringResult
+from customer_risk.model.offboarding.scoring import score as score_tables
 from customer_risk.model.tables.mapping import CohortName
 from customer_risk.model.terminal import echo
 
@@ -30,11 +29,10 @@ def score(
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=None)
-        run = score_tables(
+        scored = score_tables(
             bundle,
             tables,
             out,
-            made_at=datetime.now(UTC).replace(microsecond=0),
             cohort=cohort,
             config=config,
             mapping=mapping,
@@ -43,14 +41,14 @@ def score(
             step=lambda description: progress.update(task, description=description),
             tick=lambda done, everyone: progress.update(task, completed=done, total=everyone),
         )
-    _summarise(run, out)
+    _summarise(scored, out)
 
 
-def _summarise(run: Run, out: Path) -> None:
-    counts = run.counts
+def _summarise(scored: ScoringResult, out: Path) -> None:
+    counts = {} if scored.run is None else scored.run.counts
     echo(
         f"{counts['customers']} customers scored ({counts['without_transactions']} without transactions) "
-        f"with bundle {run.bundle[:16]}"
+        f"with bundle {scored.bundle.version[:16]}"
     )
     echo(f"  low {counts['low']}, medium {counts['medium']}, high {counts['high']}")
     echo(f"  proposed for off-boarding, to be signed off   {counts['offboarding']:>6}  {out / 'offboarding.html'}")

@@ -1,4 +1,4 @@
-"""A cohort scored: a row for each customer, with the action and the list that the customer is on."""
+"""Scores a cohort: a row for each customer, with the action and the list that the customer is on."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ FOUND_PATTERNS: Final = pl.Schema(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """A cohort and what a bundle makes of it, all in the order of `cohort.customers`.
+    """A cohort with its scores, all in the order of `cohort.customers`.
 
     features      every feature of the catalogue
     scores        probabilities and contributions in the order of the bundle's features
     transactions  see transactions.collapse
     patterns      FOUND_PATTERNS: a row for each pattern found, in the rule's order, then by customer
-    table         the row of each customer that `scores.csv` holds
+    table         a row for each customer, as in `scores.csv`
     """
 
     bundle: Bundle
@@ -86,9 +86,8 @@ def score_cohort(
 ) -> Scored:
     """Score every customer, those without transactions too, and apply the action rule.
 
-    The rule is the bundle's. For a bundle without one, it is that of `corroboration`, frozen for these customers.
-    `step` hears what is being done. Raises FeatureError where the tables lack a column that the bundle's features
-    need.
+    The bundle has the rule. If it has none, `corroboration` is frozen for these customers. `step` is called with the
+    name of each step. Raises FeatureError if the tables lack a column that the bundle's features need.
     """
     _refuse_absent_columns(bundle, cohort)
     settings = bundle.manifest.settings
@@ -226,10 +225,11 @@ def reason_codes(scores: Scores, names: Sequence[str], *, n: int = REASON_CODES)
 def reason_order(
     contributions: NDArray[np.float64], segments: NDArray[np.str_]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Order features by what they do to each score: intp[n, f], and the rounded sizes float64[n, f] that it rests on.
+    """Return the order of the features for each customer, intp[n, f], and their sizes, float64[n, f].
 
-    As `top_reasons` does: greatest first, equal ones in the features' order, in the segments medium and high those
-    that raise before those that lower; the ones of size 0 are no reasons and stand last among theirs.
+    A size is an absolute contribution, rounded. The order is that of `top_reasons`: the greatest size first, equal
+    sizes in the order of the features. In the segments medium and high, features that raise the score come before
+    features that lower it. Features of size 0 are not reasons and come last.
     """
     sizes = np.abs(contributions).round(9)
     lowers_last = (segments != "low")[:, np.newaxis] & (contributions < 0)

@@ -1,4 +1,4 @@
-"""A scoring run as a folder: scores, segments, the two lists with their evidence, and the run's record."""
+"""Writes the folder of a scoring run: scores, segments, the two lists with their evidence, and the run's record."""
 
 from __future__ import annotations
 
@@ -30,25 +30,29 @@ if TYPE_CHECKING:
 
 
 def check_place(folder: Path, *, force: bool) -> None:
-    """See, before any work is done, that a run may be written to `folder`.
+    """Check, before any work is done, that a run may be written to `folder`.
 
-    Raises ConfigError where it holds something, unless `force` and it is an earlier run without a sign-off.
+    An absent or empty folder may be written. With `force`, so may an earlier run that isn't signed off. Raises
+    ConfigError otherwise.
     """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not folder.exists():
+        nearest = next(one for one in folder.parents if one.exists())
+        if not nearest.is_dir():
+            raise ConfigError(f"{folder} can't be made: {nearest} is a file.", remedy="Name another folder with --out.")
+        return
+    if folder.is_dir() and not any(folder.iterdir()):
         return
     if not folder.is_dir():
         raise ConfigError(f"{folder} is a file.", remedy="Name a folder with --out.")
     if (folder / SIGNED).exists():
         raise ConfigError(
-            f"{folder} holds signed-off lists, which are never replaced.", remedy="Name another folder with --out."
+            f"{folder} has signed-off lists, which are never replaced.", remedy="Name another folder with --out."
         )
     if not (folder / record.NAME).is_file():
-        raise ConfigError(
-            f"{folder} holds something that no scoring run wrote.", remedy="Name another folder with --out."
-        )
+        raise ConfigError(f"{folder} has files that no scoring run wrote.", remedy="Name another folder with --out.")
     if not force:
         raise ConfigError(
-            f"{folder} holds an earlier scoring run.",
+            f"{folder} has an earlier scoring run.",
             remedy="Name another folder with --out, or replace it with --force.",
         )
 
@@ -65,10 +69,10 @@ def write_run(
     force: bool = False,
     tick: Callable[[int, int], object] = lambda _done, _all: None,
 ) -> Run:
-    """Write the run's folder, whole or not at all; return its record. `tick` hears (done, all) of the listed customers.
+    """Write the run's folder, all files or none; return its record.
 
     `earlier` are decisions on earlier runs, shown with the customers. `tables` are the hashes of `record.hash_tables`.
-    Raises ConfigError as `check_place` does.
+    `tick` is called with the number of listed customers done and their total. Raises ConfigError as `check_place` does.
     """
     check_place(folder, force=force)
     table, rule = scored.table, scored.criteria.rule
@@ -124,12 +128,12 @@ def _list_files(
     listed = scored.table.filter(pl.col("list") != "")
     done = 0
 
-    def one_more() -> None:
+    def count() -> None:
         nonlocal done
         done += 1
         tick(done, listed.height)
 
-    everyone = dossiers(scored, earlier, tick=one_more)
+    everyone = dossiers(scored, earlier, tick=count)
     proposed = [dossier for dossier in everyone if dossier.listing == "off-boarding"]
     # High customers come first, so that a reviewer sees them before Medium ones.
     others = sorted((dossier for dossier in everyone if dossier.listing != "off-boarding"), key=lambda d: d.segment)

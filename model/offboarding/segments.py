@@ -1,4 +1,4 @@
-"""What each segment looks like: how many, how risky, and in what its customers differ from the others."""
+"""The characteristics of each segment: its size, its risk, and how its customers differ from all others."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from customer_risk.model.scoring.segments import Segment
 
 DIFFERENCES: Final = 8  # features shown for each segment
-_PLAIN: Final = ("transactions", "in_sum", "out_sum", "span_days")  # told of every segment, whether they differ or not
+_PLAIN: Final = ("transactions", "in_sum", "out_sum", "span_days")  # shown for every segment, also if they don't differ
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One feature's middle inside a segment and outside it, None where always missing.
+    """The medians of one feature inside a segment and outside of it; None if the value is always missing.
 
-    `share_greater` is the share of pairs, of a customer inside and one outside, in which the one inside has the greater
-    value; equal values count half (the common language effect size, McGraw and Wong 1992). 0.5 means no difference.
+    `share_greater` compares pairs of a customer inside and a customer outside. It is the share of pairs in which the
+    customer inside has the greater value; equal values count half (the common language effect size, McGraw and Wong
+    1992). 0.5 means no difference.
     """
 
     feature: str
@@ -39,7 +40,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     share_greater: float
 
     def worded(self, value: float | None) -> str:
-        """Write one of the two with its unit."""
+        """Return one of the two medians with its unit."""
         return formatted(math.nan if value is None else value, catalogue.BY_NAME[self.feature].unit)
 
     def pairs(self) -> str:
@@ -61,9 +62,10 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One segment; `expected_risky` is the sum of its probabilities. Values are None or empty if it has no customers.
+    """One segment; `expected_risky` is the sum of its customers' probabilities.
 
-    `actions` counts its customers by action, the most frequent first.
+    `actions` counts the customers by action, the most frequent first. If the segment has no customers, values are None
+    or empty.
     """
 
     segment: str
@@ -132,7 +134,7 @@ def _profile(
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rank each column, equal values sharing the mean of their ranks, NaN where missing."""
+    """Rank each column. Equal values get the mean of their ranks; missing values stay NaN."""
     columns = [pl.Series(column).fill_nan(None).rank("average").to_numpy() for column in values.T]
     return np.column_stack(columns).astype(np.float64)
 

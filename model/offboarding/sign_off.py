@@ -1,4 +1,4 @@
-"""Checks a filled off-boarding list against the list that was made: its decisions, and that nothing else changed."""
+"""Checks the decisions in a filled off-boarding list, and that its other cells are those of the list that was made."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import msgspec
 
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.escaping import list_names, shortened
-from customer_risk.model.offboarding.cells import SIGN_OFF
 from customer_risk.model.offboarding.faults import Fault, tell
 from customer_risk.model.offboarding.people import Person, is_name, is_placeholder, visible
-from customer_risk.model.offboarding.workbook import cut_cell
+from customer_risk.model.offboarding.workbook import SIGN_OFF, cut_cell
 from customer_risk.model.tables.cells import unescape_cell
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 Verdict = Literal["off-board", "keep", "review-again"]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 DateOrder = Literal["iso", "day-first", "month-first"]
-_EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14)  # UTC's offsets around the world: a signer's own date
+_EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14)  # extreme offsets from UTC
 _MONTHS: Final = 12
 
 
@@ -87,9 +86,9 @@ def check(
     """Check a filled list against the list `made` by `run`; return the decisions, in the list's order.
 
     Every line must be decided. With `partial`, at least one line must be decided, and the four cells of the others must
-    be empty. `by` hands the list in; if a token proves the name, a line without a name gets it. `now` is aware. A date
-    may be today's, or the day of the run, in any time zone. Raises SignOffError naming all unsigned, altered, removed
-    or added lines at once.
+    be empty. `by` is the person who hands the list in; if a token proves the name, lines without a name get it. `now`
+    has a time zone. A date may be today's, or the day of the run, in any time zone. Raises SignOffError naming all
+    unsigned, altered, removed or added lines at once.
     """
     require_token(by, run.rules)
     comments = _check_columns(sheet, made, where)
@@ -170,7 +169,7 @@ def _check_columns(sheet: Sheet, made: pl.DataFrame, where: str) -> list[str]:
 
 
 def _lines(sheet: Sheet, wanted: dict[int, dict[str, object]]) -> tuple[dict[int, dict[str, str]], list[Fault]]:
-    """Find each line of the list by its number, in whatever order the file holds them."""
+    """Find each line of the list by its number; the file may have the lines in any order."""
     found: dict[int, dict[str, str]] = {}
     faults = []
     for number, cells in sheet.rows:
@@ -180,14 +179,14 @@ def _lines(sheet: Sheet, wanted: dict[int, dict[str, object]]) -> tuple[dict[int
         if line is None or line not in wanted:
             faults.append(Fault(number, customer, "the whole line", "isn't in the list that was made"))
         elif line in found:
-            faults.append(Fault(line, customer, "the whole line", "is there twice"))
+            faults.append(Fault(line, customer, "the whole line", "is in the file twice"))
         else:
             found[line] = cells
     return found, faults
 
 
 def _altered(cells: dict[str, str], row: dict[str, object], line: int, decimal: str) -> list[Fault]:
-    """Compare every cell but the sign-off fields; a number may have lost or gained zeros, a text only white space."""
+    """Compare all cells except the sign-off cells, whatever the zeros of a number and the white space of a text."""
     faults = []
     for name, was in row.items():
         if name in SIGN_OFF:
@@ -262,7 +261,7 @@ _ISO: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})([T ]\d{2}:\d{2}(:\d{2}(\.\d+)
 
 
 def _date(text: str, reader: _Reader) -> tuple[date | None, str]:
-    """Read a date, and say what is wrong with it ("" for nothing)."""
+    """Return the date, and what is wrong with it; "" if it is valid."""
     try:
         if match := _ISO.fullmatch(text) or _YEAR_FIRST.fullmatch(text):
             day = date(int(match[1]), int(match[2]), int(match[3]))

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The last decision on a line, the receipt that first has it, its approval, and whether the decision is final.
+    """The last decision on a line, the first receipt with this decision, its approval, and whether it is final.
 
-    `comments` are the newest ones.
+    The comments are from the newest receipt.
     """
 
     decision: Decision

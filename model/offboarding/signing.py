@@ -1,4 +1,4 @@
-"""Signs and approves: accepts a list with decisions, and accepts the approval of another person."""
+"""Accepts a list with decisions, and the approval of another person."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def sign(
     With `partial`, lines may be open; later sign-offs add to earlier ones. Handing in the same decisions again changes
     nothing, and returns the newest receipt that has one of their lines. Raises SignOffError if a line is unsigned or
     altered, a person may not decide, the run's files were altered, there is nothing to decide, or a line has another
-    decision before and `supersede` and `why` aren't given.
+    earlier decision and `supersede` and `why` aren't given.
     """
     run = record.read_run(scores)
     made = read_list(scores, run)
@@ -58,14 +58,7 @@ def sign(
     except OSError as error:
         raise SignOffError(f"{file} can't be read: {error}.", remedy="Give the path of the filled list.") from error
     decisions = check(
-        read_sheet(file, content),
-        made,
-        run,
-        where=str(file),
-        now=now,
-        by=by,
-        partial=partial,
-        date_order=date_order,
+        read_sheet(file, content), made, run, where=str(file), now=now, by=by, partial=partial, date_order=date_order
     )
     with locked(folder) as chain:
         acts = chain.of_run(run.run)

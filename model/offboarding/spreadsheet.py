@@ -1,4 +1,4 @@
-"""CSV that goes through a spreadsheet and comes back: written so that no cell runs, read with tolerance."""
+"""Writes CSV in which no cell runs as a formula, and reads filled lists as spreadsheets save them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FRACTION: Final = re.compile(r"[0-9]+([.,])[0-9]+([eE][+-]?[0-9]+)?")
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A filled sheet as text: `rows` are (line in the file, cells by column), `decimal` is the sign in its numbers."""
+    """A filled sheet as text: `rows` are (line in the file, cells by column), `decimal` is the decimal sign."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[int, dict[str, str]], ...]
@@ -41,10 +41,10 @@ def csv_bytes(frame: pl.DataFrame) -> bytes:
 def read_sheet(path: Path, content: bytes) -> Sheet:
     """Read the content of a filled CSV, .xlsx or Parquet file as text.
 
-    The suffix of `path` says which of them it is, and messages name `path`. CSV may be UTF-8 with or without a byte
-    order mark, UTF-16 with one, or Windows-1252; it may have commas, semicolons or tabs, or the separator that a first
-    line such as `sep=;` names; any line ends. Lines without text are skipped. The decimal sign is that of the list's
-    numbers. A row's line is the one on which it begins. Raises SignOffError if the file has no table.
+    The suffix of `path` determines the format, and messages name `path`. CSV may be UTF-8 with or without a byte
+    order mark, UTF-16 with one, or Windows-1252. Its separator is a comma, a semicolon, a tab, or what a first line
+    such as `sep=;` names. Lines may end with CR, LF or both; lines without text are skipped. The decimal sign is found
+    in the list's numbers. A row's line is the one on which it begins. Raises SignOffError if the file has no table.
     """
     try:
         if path.suffix.lower() == ".parquet":
@@ -91,7 +91,7 @@ def _sheet(
     for line, cells in records:
         if not columns:
             columns = [cell.strip() for cell in cells]
-            while columns and not columns[-1]:  # spreadsheets may save empty columns behind the last
+            while columns and not columns[-1]:  # spreadsheets may save empty columns after the last one
                 columns.pop()
             continue
         spare = [cell for cell in cells[len(columns) :] if cell.strip()]

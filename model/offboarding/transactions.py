@@ -1,4 +1,4 @@
-"""A customer's transactions as an analyst reads them, and exactly those that the features are computed from."""
+"""The transactions that the features are computed from, one row each, for an analyst."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ _RANK: Final = {state: rank for rank, state in enumerate(STATES)}
 
 
 def collapse(customers: pl.DataFrame, events: pl.DataFrame, settings: FeatureSettings) -> pl.DataFrame:
-    """Make one row a transaction of the customer's own from canonical frames, as the catalogue's terms say.
+    """Return a row for each of the customers' own transactions, defined as in the feature catalogue.
 
-    Columns: customer_id, id, type, direction, state and amount in EUR (of its final state), time (its first event,
-    UTC), local (the same in the residence's standard time; UTC where that is unknown). Sorted by customer, time,
-    money in before money out, amount and id. Left out: the settings' excluded types, the bank's own fees and
-    rewards, and what the look-back leaves out.
+    customers, events  canonical frames
+
+    Columns: customer_id, id, type, direction, state and amount in EUR (of the final state), time (of the first event,
+    UTC), local (the same time in the residence's standard time; UTC if the residence is unknown). Sorted by customer,
+    time, direction (money in first), amount and id. Left out: the excluded types of the settings, the bank's own fees
+    and rewards, and transactions before the look-back or beyond the greatest number of transactions.
     """
     own = (
         events.filter(~pl.col("type").is_in([*settings.excluded_types, *BANKS_OWN]))
@@ -44,7 +46,7 @@ def collapse(customers: pl.DataFrame, events: pl.DataFrame, settings: FeatureSet
 
 
 def _offsets(customers: pl.DataFrame) -> pl.DataFrame:
-    """Minutes east of UTC of each customer's residence; 0 where it is missing or unknown."""
+    """Return how many minutes each customer's residence is east of UTC; 0 if it is missing or unknown."""
     countries = customers["country_of_residence"].unique().to_list()
     minutes = {country: utc_offset(country) for country in countries}
     known = {country: offset for country, offset in minutes.items() if offset != UNKNOWN_OFFSET}

@@ -14,15 +14,14 @@ import polars as pl
 import xlsxwriter
 from python_calamine import CalamineError, CalamineWorkbook
 
-from customer_risk.model.offboarding.cells import SIGN_OFF
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NAME: Final = "offboarding"  # the sheet
+SIGN_OFF: Final = ("decision", "name", "date", "note")  # columns with cells that people fill in
 MOST_BYTES: Final = 256 * 1024 * 1024  # of all parts, unpacked
 _MOST_PARTS: Final = 1000
-_MOST_CELLS: Final = 5_000_000  # in the smallest rectangle around all cells, which the reading library allocates
+_MOST_CELLS: Final = 5_000_000  # of the smallest rectangle around all cells; the reading library allocates all of them
 _MOST_UNITS: Final = 32_767  # of UTF-16, in a cell of Excel
 _PART: Final = re.compile(r".*\.(xml|rels)", re.IGNORECASE)  # pictures and other parts aren't read
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})", re.ASCII | re.IGNORECASE)
@@ -142,7 +141,7 @@ def _text(value: object) -> str:
 
 
 def _unpacked(content: bytes) -> bytes:
-    """Return the workbook with its checked parts uncompressed, so that the size that a reader unpacks is limited."""
+    """Return the workbook with its checked parts uncompressed: this limits what the reading library unpacks."""
     buffer = io.BytesIO()
     left = MOST_BYTES
     try:

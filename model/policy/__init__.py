@@ -1,1 +1,1 @@
-"""Calibration, the portfolio's risk rate and thresholds: from a margin to an action."""
+"""Calibration to the portfolio's risk rate, and the cut-offs between the segments."""

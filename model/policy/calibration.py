@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-ENOUGH_FOR_ISOTONIC = 1000  # suspended customers: below, isotonic regression overfits (Niculescu-Mizil & Caruana 2005)
-ENOUGH_FOR_SLOPE = 30  # suspended customers: below, a fitted slope is mostly noise, and 1 is the better estimate
+ENOUGH_FOR_ISOTONIC = 1000  # suspended customers; with fewer, it overfits (Niculescu-Mizil & Caruana 2005)
+ENOUGH_FOR_SLOPE = 30  # suspended customers; with fewer, a fitted slope is mostly noise, and 1 is the better estimate
 LEAST_SLOPE = 0.05
 
 
 def fit_line(margins: Floats, labels: Flags) -> tuple[float, float]:
-    """Fit slope and intercept by the method that suits the number of suspended customers: level only, or Platt's."""
+    """Fit slope and intercept: by Platt's method, or only the intercept if too few customers are suspended."""
     if int(labels.sum()) < ENOUGH_FOR_SLOPE:
         return 1.0, fit_intercept(margins, _targets(labels))
     return fit_platt(margins, labels)
@@ -29,8 +29,7 @@ def fit_platt(margins: Floats, labels: Flags) -> tuple[float, float]:
     """Fit slope and intercept of Platt's sigmoid (Platt 1999, with his smoothed targets).
 
     margins float64[n], labels bool[n], both classes present. Newton's method with backtracking (Lin, Lin & Weng 2007).
-    The slope never turns negative or vanishes (it stays at least `LEAST_SLOPE`): calibration never
-    reverses the model's order.
+    The slope is at least `LEAST_SLOPE`, so that calibration never reverses the model's order.
     """
     targets = _targets(labels)
     design = np.column_stack([margins, np.ones(len(margins))])
@@ -55,7 +54,7 @@ def fit_platt(margins: Floats, labels: Flags) -> tuple[float, float]:
 
 
 def fit_intercept(margins: Floats, targets: Floats) -> float:
-    """Fit the intercept alone, so that probabilities sum to the targets (bisection: the sum rises with it)."""
+    """Fit the intercept by bisection, so that the sum of the probabilities equals the sum of the targets."""
     low, high = -50.0, 50.0
     for _ in range(200):
         middle = (low + high) / 2
@@ -67,18 +66,18 @@ def fit_intercept(margins: Floats, targets: Floats) -> float:
 
 
 def fit_isotonic(margins: Floats, labels: Flags) -> tuple[Floats, Floats]:
-    """Fit rising probabilities to margins (Zadrozny & Elkan 2002): margins at the steps, and each one's probability."""
+    """Fit increasing probabilities (Zadrozny & Elkan 2002); return the margins at the steps and their probabilities."""
     fitted = IsotonicRegression(y_min=1e-6, y_max=1 - 1e-6, out_of_bounds="clip").fit(margins, labels.astype(float))
     return np.asarray(fitted.X_thresholds_, dtype=np.float64), np.asarray(fitted.y_thresholds_, dtype=np.float64)
 
 
 def prior_shift(sample_rate: float, portfolio_rate: float | None) -> float:
-    """Return the log-odds to add if the portfolio's risk rate isn't the sample's (Saerens et al. 2002; Elkan 2001)."""
+    """Return the log-odds to add for the portfolio's risk rate (Saerens et al. 2002; Elkan 2001); 0 if it is None."""
     return 0.0 if portfolio_rate is None else _logit(portfolio_rate) - _logit(sample_rate)
 
 
 def prior_weights(labels: Flags, portfolio_rate: float | None) -> Floats:
-    """Return weights that give the suspended customers the portfolio's share; ones without a portfolio's rate."""
+    """Return weights that give the suspended customers the portfolio's share; all 1 if `portfolio_rate` is None."""
     if portfolio_rate is None:
         return np.ones(len(labels))
     sample = float(labels.mean())

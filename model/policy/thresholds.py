@@ -1,4 +1,4 @@
-"""Cut-offs on the calibrated probability: from the loss matrix, from review capacity, or from the labels."""
+"""Cut-offs on the calibrated probability, computed from the loss matrix, the review capacity or the labels."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ class Cuts:
 
 
 def least_cost(costs: Costs) -> float:
-    """Return the probability from which flagging costs less than leaving alone (Elkan 2001, equation 2).
+    """Return the probability from which flagging a customer costs less than not flagging (Elkan 2001, equation 2).
 
-    Flagging costs a review, and the harm to a good customer; leaving alone costs the miss of a risky one.
+    Flagging costs a review, and `wrongly_flagged` if the customer is good. Not flagging costs `missed_risky` if the
+    customer is risky.
     """
     return (costs.review + costs.wrongly_flagged) / (costs.missed_risky + costs.wrongly_flagged)
 
 
 def loss_matrix_cuts(costs: Costs) -> Cuts:
-    """Return the cut-offs of least expected cost for three actions (Yao 2010): leave, review, propose.
+    """Return the cut-offs of least expected cost for three actions (Yao 2010): no action, review, proposal.
 
-    A review costs `review` and recognises a risky customer with probability `review_catches`; it harms no good one. A
-    proposal costs a review too (a named human signs it), and `wrongly_flagged` where the customer is good.
-    Raises ConfigError if the costs make one of the actions pointless.
+    A review costs `review` and recognises a risky customer with probability `review_catches`; it doesn't harm a good
+    customer. A proposal also costs a review, because a named person signs it, and `wrongly_flagged` if the customer is
+    good. Raises ConfigError if one of the actions would never cost the least.
     """
     review = costs.review / (costs.review_catches * costs.missed_risky)
     missed = (1 - costs.review_catches) * costs.missed_risky
@@ -59,9 +60,12 @@ def loss_matrix_cuts(costs: Costs) -> Cuts:
 def segment_cuts(costs: Costs, probabilities: Floats, labels: Flags, weights: Floats, per_week: float) -> Cuts:
     """Return the shipped cut-offs: High by the configured strategy, Medium by the loss matrix within review capacity.
 
-    probabilities, weights  float64[n], out of fold, on the portfolio's rate; labels bool[n]; `per_week` is how many
-    customers are scored a week. Everyone at or above Medium needs an analyst (a proposal is signed off), so Medium is
-    raised until the expected number of them fits `costs.reviews_per_week`; High is never below Medium.
+    probabilities, weights  float64[n], out of fold, at the portfolio's risk rate
+    labels                  bool[n]
+    per_week                how many customers are scored a week
+
+    An analyst looks at each customer at or above Medium. Medium is raised until the expected number of these customers
+    fits `costs.reviews_per_week`; High is never below Medium.
     """
     cuts = loss_matrix_cuts(costs)
     high = {
@@ -75,7 +79,7 @@ def segment_cuts(costs: Costs, probabilities: Floats, labels: Flags, weights: Fl
 
 
 def within_capacity(share: float, probabilities: Floats, weights: Floats) -> float:
-    """Return the least cut-off that at most `share` of the (weighted) customers reach; 0 if all may."""
+    """Return the least cut-off that at most `share` of the weighted customers reach; 0 if all may reach it."""
     if share >= 1:
         return 0.0
     order = np.argsort(-probabilities, kind="stable")
@@ -84,7 +88,7 @@ def within_capacity(share: float, probabilities: Floats, weights: Floats) -> flo
     if fitting == 0:
         return float(np.nextafter(probabilities[order[0]], np.inf))
     ranked = probabilities[order]
-    if ranked[fitting - 1] == ranked[fitting]:  # a tie exceeds the capacity: exclude the whole tie
+    if ranked[fitting - 1] == ranked[fitting]:  # equal probabilities exceed the capacity: exclude all of them
         above = ranked[ranked > ranked[fitting]]
         return float(_between(ranked[fitting], above[-1])) if above.size else float(np.nextafter(ranked[0], np.inf))
     return float(_between(ranked[fitting], ranked[fitting - 1]))

@@ -1,1 +1,1 @@
-"""Bundles by hash, and the aliases that say which one is champion."""
+"""The registry: stores bundles by their hash, and aliases such as champion that point at them."""

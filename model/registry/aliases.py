@@ -1,4 +1,4 @@
-"""The registry's one document: what each alias points at, and every change with who, when and why."""
+"""The registry's document: the bundle of each alias, and the history of all changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Author:
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One line of the history: `bundle` is what the action put in place, `replaced` what stood at the alias before."""
+    """An entry of the history: `bundle` is the new bundle of the alias, `replaced` the bundle before."""
 
     action: Literal["add", "promote", "rollback"]
     at: str
@@ -36,9 +36,9 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Aliases(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`aliases.json`: the version (a sha256 in 64 hexadecimal digits) at each alias, and the history, oldest first.
+    """`aliases.json`: the version (sha256, 64 hexadecimal digits) of each alias, and the history, oldest first.
 
-    The history is only ever appended to.
+    Entries of the history are never changed or removed.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -48,7 +48,7 @@ class Aliases(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     history: tuple[Change, ...] = ()
 
     def held(self) -> dict[Alias, str]:
-        """Map each alias that points somewhere to its version."""
+        """Map each alias that is set to its version."""
         versions = ((alias, getattr(self, alias)) for alias in ALIASES)
         return {alias: version for alias, version in versions if version is not None}
 
@@ -57,14 +57,14 @@ class Aliases(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return [alias for alias, held in self.held().items() if held == version]
 
     def added(self, version: str) -> Change | None:
-        """Find the line that says who added `version`."""
+        """Return the entry of the history with which `version` was added."""
         return next((change for change in self.history if change.action == "add" and change.bundle == version), None)
 
 
 def decode(content: bytes | None, where: str) -> Aliases:
-    """Read the document; None, where none was written yet, is an empty one.
+    """Return the document; an empty document if `content` is None.
 
-    Raises RegistryError where it can't be read or has another schema version.
+    Raises RegistryError if the content can't be read or has another schema version.
     """
     if content is None:
         return Aliases()
@@ -73,7 +73,7 @@ def decode(content: bytes | None, where: str) -> Aliases:
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise RegistryError(
             f"{where} can't be read: {error}.",
-            remedy="Put back its last good copy; this project replaces the file whole and never leaves a part of it.",
+            remedy="Restore it from a backup or from an earlier version of the object.",
         ) from error
     if aliases.schema_version != SCHEMA_VERSION:
         raise RegistryError(
@@ -84,12 +84,12 @@ def decode(content: bytes | None, where: str) -> Aliases:
 
 
 def encode(aliases: Aliases) -> bytes:
-    """Write the document as JSON that a person can read."""
+    """Return the document as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(aliases), indent=2) + b"\n"
 
 
 def add(aliases: Aliases, version: str, author: Author) -> Aliases:
-    """Write down that `version` was added; a second time changes nothing."""
+    """Add `version` to the history; if it was added before, change nothing."""
     if aliases.added(version) is not None:
         return aliases
     change = Change(action="add", at=author.at, by=author.by, why=author.why, bundle=version)
@@ -99,8 +99,8 @@ def add(aliases: Aliases, version: str, author: Author) -> Aliases:
 def promote(aliases: Aliases, version: str, alias: Literal["champion", "challenger"], author: Author) -> Aliases:
     """Point `alias` at `version`; a new champion makes the old one `previous`.
 
-    A challenger that becomes champion is no challenger any more. Promoting what already stands there changes nothing:
-    it must not push the champion into `previous`, where a rollback looks. Raises RegistryError without a reason.
+    If the challenger becomes champion, the alias challenger is removed. Promoting a bundle that already has the alias
+    changes nothing, so that `previous` stays the bundle before the champion. Raises RegistryError without a reason.
     """
     replaced: str | None = getattr(aliases, alias)
     if replaced == version:
@@ -116,12 +116,12 @@ def promote(aliases: Aliases, version: str, alias: Literal["champion", "challeng
 def roll_back(aliases: Aliases, author: Author) -> Aliases:
     """Swap champion and previous, so that a rollback can itself be rolled back.
 
-    Raises RegistryError with nothing to go back to, or without a reason.
+    Raises RegistryError if there is no previous champion, or without a reason.
     """
     if aliases.champion is None or aliases.previous is None:
         raise RegistryError(
             "There is no previous champion to roll back to.",
-            remedy="Promote a bundle by its hash instead; `customer-risk registry list` shows those held.",
+            remedy="Promote a bundle by its hash instead; `customer-risk registry list` shows the bundles.",
         )
     held: dict[Alias, str | None] = {"champion": aliases.previous, "previous": aliases.champion}
     return _changed(aliases, held, "rollback", "champion", aliases.previous, aliases.champion, author)
@@ -137,7 +137,7 @@ def _changed(
     author: Author,
 ) -> Aliases:
     if not author.why.strip():
-        raise RegistryError("A change of alias needs its reason.", remedy="State it with --why; the history keeps it.")
+        raise RegistryError("A change of an alias needs a reason.", remedy="Give the reason with --why.")
     change = Change(
         action=action, at=author.at, by=author.by, why=author.why, bundle=bundle, alias=alias, replaced=replaced
     )

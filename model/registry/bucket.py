@@ -1,4 +1,4 @@
-"""A registry in a bucket of Google Cloud Storage: the same names as in a folder, an object's generation as the tag."""
+"""A registry in a bucket of Google Cloud Storage: the layout of a folder, with an object's generation as the tag."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from customer_risk.model.registry.interface import BUCKETS, DOCUMENT, MANIFEST, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ABSENT: Final = "0"  # the generation of an object that isn't there
+_ABSENT: Final = "0"  # the generation of an object that doesn't exist
 _MANIFEST_NAME: Final = re.compile(rf"bundles/([0-9a-f]{{64}})/{re.escape(MANIFEST)}")
 
 
 class BucketStore:
     """Objects `PREFIX/aliases.json` and `PREFIX/bundles/<sha256>/...` of a bucket.
 
-    `endpoint` is another server than Google's; where it begins with http: no credentials are sent, as emulators want
-    it. Nothing waits longer than about 20 seconds for a server that doesn't answer. Raises RegistryError where the
-    bucket can't be used, ConfigError where it isn't named or there are no credentials.
+    `endpoint` is the URL of a server other than Google's, such as an emulator; no credentials are sent to a URL with
+    the scheme http. A call waits at most about 20 seconds for a server that doesn't respond. Methods raise
+    RegistryError if the bucket can't be used. ConfigError is raised for an address without a bucket, and if there are
+    no credentials.
     """
 
     def __init__(self, where: str, endpoint: str = "") -> None:
         name, _, prefix = where.removeprefix(BUCKETS).partition("/")
         if not where.startswith(BUCKETS) or not name:
-            raise ConfigError(f"{where!r} names no bucket.", remedy="Write gs://BUCKET or gs://BUCKET/PREFIX.")
+            raise ConfigError(f"{where!r} has no bucket name.", remedy="Write gs://BUCKET or gs://BUCKET/PREFIX.")
         self._bucket = Bucket(
             name,
             prefix,
@@ -50,7 +51,7 @@ class BucketStore:
         """Return the document and its generation."""
         found = self._bucket.get(DOCUMENT)
         if found is None:
-            next(self._bucket.list(max_results=1), None)  # an absent bucket is 404 too, and no empty registry
+            next(self._bucket.list(max_results=1), None)  # raises if the bucket doesn't exist, which is 404 too
             return None, _ABSENT
         return found[0], str(found[1])
 
@@ -59,12 +60,12 @@ class BucketStore:
         return self._bucket.put(DOCUMENT, content, generation=int(tag))
 
     def versions(self) -> list[str]:
-        """Return the name of every bundle that is whole: its manifest is written last."""
+        """Return the version of every complete bundle: its manifest is written last."""
         names = [stored.name for stored in self._bucket.list("bundles/")]
         return sorted(match[1] for name in names if (match := _MANIFEST_NAME.fullmatch(name)))
 
     def keep(self, bundle: Path, verify: Callable[[Path], object]) -> str:
-        """Verify a copy (the source may change meanwhile), then write its files, the manifest last."""
+        """Verify a copy, because the source may change meanwhile; then write its files, the manifest last."""
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder, "bundle")
             version = copy_of(bundle, copy)
@@ -78,7 +79,7 @@ class BucketStore:
         return version
 
     def fetch(self, version: str) -> Path:
-        """Download the bundle into a folder that is removed with this store; RegistryError where it isn't held."""
+        """Download a bundle to a folder that is removed with this store; RegistryError for an unknown version."""
         place = self._local / version
         if not place.is_dir():
             aside = Path(tempfile.mkdtemp(dir=self._local))
@@ -87,36 +88,36 @@ class BucketStore:
         return place
 
     def download(self, version: str, into: Path) -> None:
-        """Download a bundle's files as they are; RegistryError where it isn't held."""
+        """Download a bundle's files without verifying them; RegistryError for an unknown version."""
         prefix = f"bundles/{version}/"
         names = [stored.name for stored in self._bucket.list(prefix)]
         if prefix + MANIFEST not in names:
             raise RegistryError(
-                f"{self._root}{prefix} holds no bundle.",
-                remedy="`customer-risk registry list` shows those held; `registry add` puts one in.",
+                f"{self._root}{prefix} has no bundle.",
+                remedy="`customer-risk registry list` shows the bundles, `customer-risk registry add` adds one.",
             )
         for name in names:
             path = into / name.removeprefix(prefix)
             if not path.resolve().is_relative_to(into.resolve()):
                 raise RegistryError(
-                    f"{name} would be written outside of {into}.", remedy="Remove that object: it is an attack."
+                    f"{name} would be written outside of {into}.",
+                    remedy="Remove the object, and find out who wrote it: a bundle has no such name.",
                 )
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self._content(name))
 
     def _once(self, name: str, content: bytes) -> None:
-        """Write an object; one that is there already must be the same."""
+        """Write an object. If it exists already, it must have the same content."""
         if self._bucket.put(name, content) or self._content(name) == content:
             return
         raise RegistryError(
-            f"{self._root}{name} holds something else than the bundle does.",
-            remedy="It was altered: delete it, and add the bundle again.",
+            f"{self._root}{name} differs from the bundle's file.", remedy="Delete it, and add the bundle again."
         )
 
     def _content(self, name: str) -> bytes:
         found = self._bucket.get(name)
         if found is None:
-            raise RegistryError(f"{self._root}{name} was removed meanwhile.", remedy="Try again.")
+            raise RegistryError(f"{self._root}{name} was removed while it was read.", remedy="Try again.")
         return found[0]
 
     @cached_property
@@ -133,8 +134,8 @@ def _failure(place: str, error: Exception) -> RegistryError:
             remedy="Grant it roles/storage.objectViewer there to read, roles/storage.objectUser to change it.",
         )
     if isinstance(error, NotFound):
-        return RegistryError(f"{place} isn't there: {error}.", remedy="Name a bucket that exists.")
+        return RegistryError(f"{place} doesn't exist: {error}.", remedy="Name a bucket that exists.")
     return RegistryError(
         f"{place} can't be reached: {error}.",
-        remedy="Try again; see to the network, the bucket and this identity's rights.",
+        remedy="Check the network, the bucket and this identity's rights, then try again.",
     )

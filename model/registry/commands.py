@@ -1,4 +1,4 @@
-"""`customer-risk registry`: keep bundles by hash, and say which one is champion."""
+"""What the subcommands of `customer-risk registry` do."""
 
 from __future__ import annotations
 
@@ -13,21 +13,18 @@ from customer_risk.model.registry.aliases import Author, Change
 from customer_risk.model.registry.registry import Held, Registry
 from customer_risk.model.terminal import echo, echo_json
 
-_SHORT = 16  # digits of a hash that a table shows: enough for `promote`, short enough for a line
+_SHORT = 16  # digits of a hash in a table
 
 
 def add(bundle: Path, where: str, endpoint: str, by: str | None, why: str) -> None:
-    """Keep a copy of BUNDLE after its hashes and golden rows check; print its hash. Adding it again changes nothing."""
+    """Verify a bundle, keep a copy, and print its hash."""
     echo(Registry.at(where, endpoint).add(bundle, _author(by, why)))
 
 
 def promote(
     reference: str, alias: Literal["champion", "challenger"], where: str, endpoint: str, by: str | None, why: str
 ) -> None:
-    """Make a bundle the champion (or the challenger): by its hash, a unique start of it, or an alias.
-
-    The old champion becomes `previous`; a challenger that becomes champion is no challenger any more.
-    """
+    """Point an alias at a bundle, and print the change."""
     change = Registry.at(where, endpoint).promote(reference, alias, _author(by, why))
     if change is None:
         echo(f"{reference} is {alias} already; nothing changed.")
@@ -36,18 +33,18 @@ def promote(
 
 
 def rollback(where: str, endpoint: str, by: str | None, why: str) -> None:
-    """Swap champion and previous; a second rollback swaps them back."""
+    """Swap champion and previous, and print the change."""
     _print(Registry.at(where, endpoint).roll_back(_author(by, why)))
 
 
 def list_(where: str, endpoint: str, history: bool, as_json: bool) -> None:
-    """Show the bundles held and their aliases, or every change with who, when and why."""
+    """Print the bundles with their aliases, or the history."""
     opened = Registry.at(where, endpoint)
     rows: tuple[Held, ...] | tuple[Change, ...] = opened.history() if history else tuple(opened.held())
     if as_json:
         echo_json(rows)
     elif not rows:
-        echo(f"{where} holds no bundle yet: `customer-risk registry add BUNDLE` puts one in.")
+        echo(f"{where} has no bundles yet. `customer-risk registry add BUNDLE` adds one.")
     elif history:
         _table(
             ("when", "action", "alias", "bundle", "replaced", "by", "why"),
@@ -58,14 +55,14 @@ def list_(where: str, endpoint: str, history: bool, as_json: bool) -> None:
 
 
 def resolve(reference: str, where: str, endpoint: str) -> None:
-    """Print the whole hash that an alias, or a unique start of a hash, stands for."""
+    """Print the full hash of an alias or of a hash's beginning."""
     echo(Registry.at(where, endpoint).resolve(reference))
 
 
 def _author(by: str | None, why: str) -> Author:
     name = named(by)
     if not name:
-        raise RegistryError("Nobody is named as the author of this change.", remedy="Name yourself with --by.")
+        raise RegistryError("This machine gives no login name for the history.", remedy="Give your name with --by.")
     return Author(by=name, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), why=why.strip())
 
 
@@ -81,12 +78,12 @@ def _change_cells(change: Change) -> tuple[str, ...]:
 
 def _held_cells(held: Held) -> tuple[str, ...]:
     added = held.added
-    words = (added.at, added.by, added.why) if added else ("not written down; add it again", "", "")
+    words = (added.at, added.by, added.why) if added else ("not in the history; add it again", "", "")
     return (held.version[:_SHORT], ", ".join(held.aliases), *words)
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print columns of text, each as wide as its widest cell: a terminal and `grep` read the same lines."""
+    """Print columns of text, each as wide as its widest cell."""
     lines = [tuple(map(escape_line, row)) for row in (head, *rows)]
     widths = [max(len(row[column]) for row in lines) for column in range(len(head))]
     for row in lines:

@@ -1,4 +1,4 @@
-"""Which store a registry's address means."""
+"""Opens the store at a registry's address."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 def open_store(where: str | Path, endpoint: str = "") -> Store:
-    """Open the store at a folder or at gs://BUCKET/PREFIX; nothing is asked yet.
+    """Open the store at a folder or at gs://BUCKET/PREFIX; no request is sent yet.
 
-    `endpoint` is another server than Google's, for buckets alone. Raises ConfigError for an address that is neither.
+    `endpoint` is the URL of a server other than Google's, used only for buckets. Raises ConfigError for another
+    address.
     """
     text = str(where)
     if text.startswith(BUCKETS):
@@ -23,5 +24,5 @@ def open_store(where: str | Path, endpoint: str = "") -> Store:
 
         return BucketStore(text, endpoint)
     if "://" in text:
-        raise ConfigError(f"{text!r} is no registry's address.", remedy="Name a folder, or gs://BUCKET/PREFIX.")
+        raise ConfigError(f"{text!r} is not the address of a registry.", remedy="Give a folder, or gs://BUCKET/PREFIX.")
     return FolderStore(Path(text))

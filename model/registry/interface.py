@@ -1,4 +1,4 @@
-"""Where a registry's bytes live: the interface, and the folder that stands for a bucket."""
+"""The storage of a registry: the interface, and its implementation in a folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import fcntl
 import hashlib
 import os
 from typing import TYPE_CHECKING, Final, Protocol
+
+from typing_extensions import override
 
 from customer_risk.model.atomic import new_folder, write_file
 from customer_risk.model.errors import RegistryError
@@ -18,40 +20,40 @@ if TYPE_CHECKING:
 
 DOCUMENT: Final = "aliases.json"
 MANIFEST: Final = "manifest.json"
-BUCKETS: Final = "gs://"  # what a bucket's address begins with
+BUCKETS: Final = "gs://"  # the beginning of a bucket's address
 _ABSENT: Final = ""
-_OF_VOLUMES: Final = "lost+found"  # mounted volumes have it; like hidden files, it is no part of a bundle
+_OF_VOLUMES: Final = "lost+found"  # mounted volumes have it; like hidden files, it isn't part of a bundle
 
 
 class Store(Protocol):
-    """What a registry asks of a place: a document replaced by compare-and-swap, and bundles that never change.
+    """Stores a document that is replaced by compare-and-swap, and bundles that never change.
 
-    A folder here, a bucket in `customer_risk.model.registry.bucket`.
+    The implementations are FolderStore, and BucketStore in `customer_risk.model.registry.bucket`.
     """
 
     where: str
 
     def read(self) -> tuple[bytes | None, str]:
-        """Return the document (None where none was written yet) and a tag that changes whenever it does."""
+        """Return the document (None if it doesn't exist) and a tag that changes with the document."""
 
     def swap(self, tag: str, content: bytes) -> bool:
-        """Replace the document if it still has `tag`; say whether it did."""
+        """Replace the document if it still has `tag`; return whether it was replaced."""
 
     def versions(self) -> list[str]:
-        """Return the name of every bundle held, sorted."""
+        """Return the versions of all bundles, sorted."""
 
     def keep(self, bundle: Path, verify: Callable[[Path], object]) -> str:
-        """Take in a copy of `bundle` that `verify` passes; return its version. A second time changes nothing."""
+        """Store a copy of `bundle` that `verify` accepts; return its version. A second call changes nothing."""
 
     def fetch(self, version: str) -> Path:
         """Return a local folder with the bundle `version`."""
 
     def download(self, version: str, into: Path) -> None:
-        """Copy the files of the bundle `version` into a folder, unverified; RegistryError where it isn't held."""
+        """Copy the files of a bundle to a folder without verifying them; RegistryError for an unknown version."""
 
 
 def copy_of(bundle: Path, into: Path) -> str:
-    """Copy a bundle's files to a new folder; return its version. RegistryError without a manifest, or if it changes."""
+    """Copy a bundle's files to a folder; return its version. RegistryError if the manifest is missing or changes."""
     try:
         version = hashlib.sha256(read_file(bundle / MANIFEST)).hexdigest()
         _copy(bundle, into)
@@ -61,12 +63,12 @@ def copy_of(bundle: Path, into: Path) -> str:
             f"{bundle} can't be read: {error}.", remedy="Give the folder `bundle` of a training run."
         ) from error
     if after != version:
-        raise RegistryError(f"{bundle} changed while it was read.", remedy="Add it again once nothing writes it.")
+        raise RegistryError(f"{bundle} changed while it was read.", remedy="Add it again when no process writes to it.")
     return version
 
 
 def _copy(folder: Path, into: Path) -> None:
-    """Copy the content of a bundle's files to a folder, with the permissions of new files."""
+    """Copy a bundle's files to a folder, with the permissions of new files."""
     into.mkdir(exist_ok=True)
     for path in folder.iterdir():
         if path.name.startswith(".") or path.name == _OF_VOLUMES:
@@ -74,10 +76,10 @@ def _copy(folder: Path, into: Path) -> None:
         (_copy if path.is_dir() else copy_file)(path, into / path.name)
 
 
-class FolderStore:
-    """A folder: `aliases.json`, `bundles/<sha256>/`, and `.lock`, which the system frees when its holder dies.
+class FolderStore(Store):
+    """A folder with `aliases.json`, `bundles/<sha256>/`, and `.lock`, which is released when its process ends.
 
-    Nothing here reads a clock or keeps state, so any number of processes may share the folder.
+    There is no other state, so any number of processes may share the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -85,8 +87,8 @@ class FolderStore:
         self._folder = folder
         self._bundles = folder / "bundles"
 
+    @override
     def read(self) -> tuple[bytes | None, str]:
-        """Return the document and its sha256."""
         try:
             content = read_file(self._folder / DOCUMENT)
         except FileNotFoundError:
@@ -95,8 +97,8 @@ class FolderStore:
             raise RegistryError(f"{self.where} can't be read: {error}.", remedy="Make the folder readable.") from error
         return content, hashlib.sha256(content).hexdigest()
 
+    @override
     def swap(self, tag: str, content: bytes) -> bool:
-        """Replace the document under the lock, whole, if its sha256 is still `tag`."""
         try:
             with self._locked():
                 if self.read()[1] != tag:
@@ -108,20 +110,19 @@ class FolderStore:
             ) from error
         return True
 
-    def versions(self) -> list[str]:
-        """Return the name of every bundle held, sorted, without unfinished copies, whose names begin with a dot."""
+    @override
+    def versions(self) -> list[str]:  # names of unfinished copies begin with a dot
         if not self._bundles.is_dir():
             return []
         return sorted(path.name for path in self._bundles.iterdir() if path.is_dir() and not path.name.startswith("."))
 
-    def keep(self, bundle: Path, verify: Callable[[Path], object]) -> str:
-        """Copy, verify the copy (the source may change meanwhile), make its files read-only, rename it to its hash."""
+    @override
+    def keep(self, bundle: Path, verify: Callable[[Path], object]) -> str:  # verifies the copy: the source may change
         try:
             content = read_file(bundle / MANIFEST)
         except OSError as error:
             raise RegistryError(
-                f"{bundle} holds no readable manifest.json.",
-                remedy="Give the folder `bundle` of a training run.",
+                f"{bundle} has no readable manifest.json.", remedy="Give the folder `bundle` of a training run."
             ) from error
         version = hashlib.sha256(content).hexdigest()
         place = self._bundles / version
@@ -134,30 +135,30 @@ class FolderStore:
                 verify(copy)
                 if hashlib.sha256(read_file(copy / MANIFEST)).hexdigest() != version:
                     raise RegistryError(
-                        f"{bundle} changed while it was read.", remedy="Add it again once nothing writes it."
+                        f"{bundle} changed while it was read.", remedy="Add it again when no process writes to it."
                     )
                 for path in copy.rglob("*"):
                     if path.is_file():
                         path.chmod(0o444)
         except OSError as error:
-            if not place.is_dir():  # otherwise another process kept the same bundle first, which is as good
+            if not place.is_dir():  # otherwise another process stored the same bundle meanwhile
                 raise RegistryError(
                     f"{bundle} can't be kept in {self._bundles}: {error}.",
-                    remedy="Make the folder writable and see that its disk has room.",
+                    remedy="Make the folder writable, and check that its disk has space.",
                 ) from error
         return version
 
+    @override
     def fetch(self, version: str) -> Path:
-        """Return the bundle's own folder."""
         return self._bundles / version
 
+    @override
     def download(self, version: str, into: Path) -> None:
-        """Copy the bundle's files."""
         place = self.fetch(version)
         if not (place / MANIFEST).is_file():
             raise RegistryError(
-                f"{self._bundles} holds no bundle {version}.",
-                remedy="`customer-risk registry list` shows those held; `registry add` puts one in.",
+                f"{self._bundles} has no bundle {version}.",
+                remedy="`customer-risk registry list` shows the bundles, `customer-risk registry add` adds one.",
             )
         try:
             for path in (each for each in place.rglob("*") if each.is_file()):
@@ -166,7 +167,7 @@ class FolderStore:
                 copy_file(path, target)
         except OSError as error:
             raise RegistryError(
-                f"{place} can't be copied: {error}.", remedy="Make it readable, and see that there is room."
+                f"{place} can't be copied: {error}.", remedy="Make it readable, and check that the disk has space."
             ) from error
 
     @contextlib.contextmanager

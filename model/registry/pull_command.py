@@ -1,4 +1,4 @@
-"""What `customer-risk registry pull` does; as a pod's first step, it loads neither Numba nor Google's libraries."""
+"""What `customer-risk registry pull` does. Pods start with it, so it imports neither Numba nor Google's libraries."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from customer_risk.model.terminal import echo
 
 
 def pull(version: str, where: str, endpoint: str, out: Path) -> None:
-    """Fetch the bundle HASH (all 64 digits) into a folder, verified by its hash and each file's: a pod's first step.
+    """Download a bundle to the folder `out` and verify it; print on standard error whether it was downloaded.
 
-    Whole or not at all; a folder that holds that bundle already is left as it is. Follows no alias.
+    Raises what `pulling.pull` raises.
     """
     fetched = pull_(version, open_store(where, endpoint), out)
-    echo(f"{out} holds {version}, {'fetched from ' + where if fetched else 'as it did'}; verified.", err=True)
+    echo(f"{out} has bundle {version}, {f'downloaded from {where}' if fetched else 'unchanged'}; verified.", err=True)

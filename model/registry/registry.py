@@ -1,4 +1,4 @@
-"""The registry: bundles by hash, and which of them is champion."""
+"""The registry: stores bundles by their hash, and points aliases such as champion at them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PREFIX: Final = re.compile(r"[0-9a-f]{4,64}")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One bundle in the registry; `added` is None where its adding was cut off before it was written down."""
+    """One bundle in the registry; `added` is None if `add` ended before it wrote the history."""
 
     version: str
     aliases: tuple[Alias, ...]
@@ -31,7 +31,7 @@ class Held:
 
 
 class Registry:
-    """Bundles and aliases over a store; every change is one replacement of one document, whatever runs beside it."""
+    """The bundles and aliases of a store; each change replaces one document, so writers may work at the same time."""
 
     def __init__(self, store: Store, verify: Callable[[Path], object] = load_bundle) -> None:
         self._store = store
@@ -39,27 +39,27 @@ class Registry:
 
     @classmethod
     def at(cls, where: str | Path, endpoint: str = "") -> Registry:
-        """Open the registry in a folder or at gs://BUCKET/PREFIX; one that isn't there yet is an empty registry.
+        """Open the registry in a folder or at gs://BUCKET/PREFIX; a folder that doesn't exist yet is an empty registry.
 
-        `endpoint` is another server than Google's. Raises ConfigError for an address that is neither.
+        `endpoint` is the URL of a server other than Google's. Raises ConfigError for another address.
         """
         return cls(open_store(where, endpoint))
 
     def add(self, bundle: Path, author: Author) -> str:
-        """Keep a copy of a bundle once it loads, its hashes and golden rows checked; return its version.
+        """Store a copy of a bundle after its hashes and golden rows were checked; return its version.
 
-        Idempotent. Raises BundleError where the bundle can't be trusted; then nothing is kept.
+        A second call changes nothing. Raises BundleError if the check fails; then nothing is stored.
         """
         version = self._store.keep(bundle, self._verify)
         self._change(lambda document: aliases.add(document, version, author))
         return version
 
     def promote(self, reference: str, alias: Literal["champion", "challenger"], author: Author) -> Change | None:
-        """Point `alias` at the bundle that `reference` names: a hash, a unique start of one, or an alias.
+        """Point `alias` at the bundle that `reference` names: a hash, the unique beginning of a hash, or an alias.
 
-        Gives the history's new line, or None where the alias stands there already. The bundle is loaded once more
-        first, so that no alias comes to point at a damaged copy. Raises RegistryError for an unknown reference,
-        BundleError for damage.
+        Returns the new entry of the history; None if the alias points at the bundle already. The bundle is checked
+        again first, so that no alias points at a damaged copy. Raises RegistryError for an unknown reference,
+        BundleError for a damaged bundle.
         """
         sound: set[str] = set()
 
@@ -74,9 +74,9 @@ class Registry:
         return after.history[-1] if changed else None
 
     def roll_back(self, author: Author) -> Change:
-        """Swap champion and previous, once the previous loads; return the history's new line.
+        """Check the previous champion, swap champion and previous, and return the new entry of the history.
 
-        Raises RegistryError where there is no previous champion, BundleError where its copy is damaged.
+        Raises RegistryError if there is no previous champion, BundleError if its copy is damaged.
         """
 
         def change(document: Aliases) -> Aliases:
@@ -87,9 +87,9 @@ class Registry:
         return self._change(change)[0].history[-1]
 
     def resolve(self, reference: str) -> str:
-        """Return the version that a hash, a unique start of one (4 digits or more) or an alias names.
+        """Return the version that a hash, its unique beginning (4 digits or more) or an alias names.
 
-        Raises RegistryError, listing what exists, where there is none.
+        Raises RegistryError, listing all bundles, for an unknown reference.
         """
         return self._resolve(reference, self._read()[0])
 
@@ -98,7 +98,7 @@ class Registry:
         return self._store.fetch(self.resolve(reference))
 
     def held(self) -> list[Held]:
-        """List every bundle: the aliased first, then by the time of adding, newest first."""
+        """Return every bundle: those with an alias first, then by the time of adding, the newest first."""
         document = self._read()[0]
         rows = [
             Held(version=version, aliases=tuple(document.names(version)), added=document.added(version))
@@ -118,7 +118,7 @@ class Registry:
         return aliases.decode(content, self._store.where), tag
 
     def _change(self, change: Callable[[Aliases], Aliases]) -> tuple[Aliases, bool]:
-        """Apply `change` to the newest document, again if another writer was first; say whether it did anything."""
+        """Apply `change` to the newest document, again if another writer was first; return whether it changed."""
         while True:
             before, tag = self._read()
             after = change(before)
@@ -133,21 +133,22 @@ class Registry:
             if reference == alias:
                 if alias in held:
                     return held[alias]
-                raise RegistryError(f"No bundle is {alias}.", remedy=self._exists(document))
+                raise RegistryError(f"The alias {alias} points at no bundle.", remedy=self._exists(document))
         versions = self._store.versions()
         if not _PREFIX.fullmatch(reference.lower()):
             raise RegistryError(
-                f"{reference!r} is neither an alias nor a hash of 4 digits or more.", remedy=self._exists(document)
+                f"{reference!r} is neither an alias nor at least the first 4 digits of a hash.",
+                remedy=self._exists(document),
             )
         found = [version for version in versions if version.startswith(reference.lower())]
         if len(found) != 1:
-            many = f"{len(found)} bundles begin" if found else "No bundle begins"
+            many = f"{len(found)} bundles have a hash that begins" if found else "No bundle has a hash that begins"
             raise RegistryError(f"{many} with {reference}.", remedy=self._exists(document))
         return found[0]
 
     def _exists(self, document: Aliases) -> str:
         versions = self._store.versions()
         if not versions:
-            return "The registry is empty: `customer-risk registry add BUNDLE` puts one in."
+            return "The registry is empty. `customer-risk registry add BUNDLE` adds a bundle."
         shown = [f"{version} ({', '.join(document.names(version)) or 'no alias'})" for version in versions]
-        return f"It holds {'; '.join(shown)}."
+        return f"The registry has {'; '.join(shown)}."

@@ -1,1 +1,1 @@
-"""Signed tokens (JWT) of an issuer: its key set, and a token's verification."""
+"""Signed tokens (JWT): reads the key set of an issuer, and verifies a token with it."""

@@ -32,9 +32,9 @@ class Key(msgspec.Struct, frozen=True):
 def parse(document: bytes, algorithms: tuple[str, ...]) -> dict[str | None, Key]:
     """Return a JWK set's usable keys by id. A single key is also under None, for tokens without a key id.
 
-    Symmetric keys, those for encryption, short RSA keys and several keys without ids are left out; of a private key
-    only the public part is read. If the set has no usable key, the result is empty. Raises KeysUnreadable if the
-    document isn't a JWK set.
+    Symmetric keys, keys for encryption and short RSA keys are left out, and keys without ids unless there is only one
+    key. Only the public part of a private key is read. If the set has no usable key, the result is empty. Raises
+    KeysUnreadable if the document isn't a JWK set.
     """
     try:
         members = parse_json(document, dict[str, Any]).get("keys")
@@ -60,7 +60,7 @@ def parse(document: bytes, algorithms: tuple[str, ...]) -> dict[str | None, Key]
 
 
 def _key(member: Mapping[str, Any], accepted: tuple[str, ...]) -> Key | None:
-    """Return the key of a set's member; None if it can't verify an accepted algorithm."""
+    """Return the key of one member of the set; None if it fits no accepted algorithm."""
     kind, declared = member.get("kty"), member.get("alg")
     begins = _BY_TYPE.get(kind) if isinstance(kind, str) else None
     if begins is None or member.get("use", "sig") != "sig":

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
     from customer_risk.model.tokens.keys import Key
 
-# Errors that the library raises, besides its own, for odd numbers and deep nesting in a token.
+# Errors other than PyJWTError that the library raises for unusual numbers and deep nesting in a token.
 _ODD: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 
 
 class BadToken(Exception):
-    """A token that can't be accepted; the message says why and repeats no input."""
+    """A token that can't be accepted; the message says why, without any text of the token."""
 
 
 def key_id(token: str, algorithms: Collection[str]) -> str | None:
-    """Return the id of the key that a token names, None if it names none; raises BadToken."""
+    """Return the id of the key that a token names; None if it names no key. Raises BadToken."""
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, *_ODD) as error:

@@ -1,1 +1,1 @@
-"""The subcommands of `customer-risk` that `serving` has."""
+"""The subcommands of `customer-risk` that serving adds."""

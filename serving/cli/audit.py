@@ -8,38 +8,41 @@ from pathlib import Path
 from typing import Any
 
 import click
+from typing_extensions import override
 
 from customer_risk.model.cli.loading import run
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on
-    """A time: RFC 3339, or a date; UTC where nothing else is said."""
+    """A time in RFC 3339, or a date; in UTC if it has no offset."""
 
     name = "time"
 
+    @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
-        """Read it; fails as click's own types do."""
         if isinstance(value, dt.datetime):
             return value
         try:
             read = dt.datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no time; write 2026-03-01 or 2026-03-01T12:00:00Z", param, ctx)
+            self.fail(f"{value!r} is not a time; write 2026-03-01 or 2026-03-01T12:00:00Z", param, ctx)
         return read if read.tzinfo is not None else read.replace(tzinfo=dt.UTC)
 
 
-_since = click.option("--since", type=Moment(), metavar="TIME", help="From a time on: 2026-03-01T12:00:00Z, or a date.")
+_since = click.option(
+    "--since", type=Moment(), metavar="TIME", help="Only decisions from this time on: 2026-03-01T12:00:00Z, or a date."
+)
 _key_file = click.option(
     "--key-file",
     "key_files",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="File of the key, if customers' ids are hashed; repeat for each older key, the newest first.",
+    help="File with the key, if customer ids are hashed; repeat for each older key, newest first.",
 )
 _from = click.option(
     "--from", "place", metavar="FOLDER|gs://...|bigquery://PROJECT.DATASET", help="Where the record is shipped to."
 )
-_by = click.option("--by", help="Who runs this; your login name by default.")
+_by = click.option("--by", help="Your name; by default your login name.")
 _access_log = click.option(
     "--access-log",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -47,11 +50,13 @@ _access_log = click.option(
     show_envvar=True,
     help="File of the access log; by default record.access_log, else standard error.",
 )
-_outbox = click.option("--outbox", type=click.Path(path_type=Path), help="An outbox folder: records not shipped yet.")
+_outbox = click.option(
+    "--outbox", type=click.Path(path_type=Path), help="Outbox folder, for records that aren't shipped yet."
+)
 _config = click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The server's YAML file, which says both; the other options go before it.",
+    help="The server's YAML file, which names both; the other options override it.",
 )
 
 
@@ -71,19 +76,19 @@ def _logged(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def audit() -> None:
-    """Read the decision record: what was decided, on what, by what, and whether it would be decided again."""
+    """Read, verify, replay and erase recorded decisions."""
 
 
 @audit.command()
 @click.argument("decision_id")
 @_reading
-@click.option("--transactions", is_flag=True, help="Show the transactions too, as the model took them.")
+@click.option("--transactions", is_flag=True, help="Show the transactions too, as the model used them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole record as JSON.")
 @_logged
 def show(**given: Any) -> None:
     """Show one decision's record.
 
-    When DECISION_ID was made, for whom, by what, the answer, its reasons, and the features that it rests on.
+    The record has the time, the customer, the model, the answer, its reasons, and the features of the decision.
     """
     run("customer_risk.serving.audit.commands:show", **given)
 
@@ -91,11 +96,11 @@ def show(**given: Any) -> None:
 @audit.command(name="list")
 @_reading
 @_since
-@click.option("--customer", help="One customer's alone, by the id that requests have.")
+@click.option("--customer", help="Only decisions on this customer, by the id in requests.")
 @_key_file
 @_logged
 def list_(**given: Any) -> None:
-    """List a customer's decisions, or a time's.
+    """List decisions of a customer or from a time on.
 
     Exit code 1: a segment or a record can't be read; see standard error.
     """
@@ -106,31 +111,37 @@ def list_(**given: Any) -> None:
 @click.argument("decision_id", required=False)
 @_reading
 @_since
-@click.option("--sample", type=click.IntRange(1), help="Number of decisions to draw, from all or from --since on.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the drawing.")
+@click.option("--sample", type=click.IntRange(1), help="Number of decisions to sample, from all or from --since on.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
 @click.option(
     "--registry",
     envvar="CUSTOMER_RISK_REGISTRY",
     show_envvar=True,
-    help="The registry that has the bundles by hash: a folder, or gs://BUCKET/PREFIX.",
+    help="The registry with the bundles: a folder, or gs://BUCKET/PREFIX.",
 )
-@click.option("--bundle", "bundles", type=click.Path(path_type=Path), multiple=True, help="A bundle's own folder.")
+@click.option(
+    "--bundle", "bundles", type=click.Path(path_type=Path), multiple=True, help="Folder of a bundle; can be repeated."
+)
 @click.option(
     "--rules",
     "rule_files",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A YAML file of rules that decided, beside those that come with the package.",
+    help="YAML file of fallback rules, in addition to the package's own; can be repeated.",
 )
 @_logged
 def replay(**given: Any) -> None:
     """Compute decisions again and compare.
 
-    DECISION_ID, all --since a time, or a --sample. Each is computed with the same bundle (or rules) as before.
-    Where this machine's CPU is of the family that answered, all must be equal to the bit; else numbers within
-    1e-9, with the same segment, action, reasons and patterns in their order. Exit code 1: something differs, or records
-    can't be read. 3: something can't be replayed, since its bundle or rules aren't here.
-    """
+    Replays DECISION_ID, all decisions --since a time, or a --sample, each with its bundle or rules. If this machine has
+    the CPU family of the machine that answered, every bit must be equal. Otherwise numbers may differ by 1e-9, and the
+    segment, the action, and the order of reasons and patterns must be equal.
+
+    \b
+    Exit codes:
+    1  a decision differs, or a record can't be read
+    3  a decision can't be replayed, since its bundle or rules are missing
+    """  # noqa: D301  click needs the character itself, which keeps lines unwrapped
     run("customer_risk.serving.audit.commands:replay", **given)
 
 
@@ -139,14 +150,14 @@ def replay(**given: Any) -> None:
 @click.option(
     "--anchor",
     metavar="FOLDER|gs://...|FILE",
-    help="Anchors to compare with: a place of record.ship.anchors, or a file of the shipper's log lines.",
+    help="Anchors to compare with: a location of record.ship.anchors, or a file with the shipper's log.",
 )
 def verify(**given: Any) -> None:
-    """Find what is missing, altered, added or stored twice.
+    """Find missing, altered, added and repeated records.
 
-    Every segment is compared with its chain of manifests, every erasure with the chain of erasures. Each problem is
-    named, and the exit code is then 1. With --outbox or --config, the chain's end is compared with the shipper's
-    progress. With --anchor, the chains are compared with the anchors.
+    Every segment is compared with the chain of manifests, every erasure with the chain of erasures. The exit code is 1
+    if there is a problem; the output names each. With --outbox or --config, the chain's end is compared with the
+    shipper's progress. With --anchor, the chains are compared with the anchors.
     """
     run("customer_risk.serving.audit.commands:verify", **given)
 
@@ -157,15 +168,15 @@ def verify(**given: Any) -> None:
 @click.option("--why", required=True, help="The reason, for example the reference of the request.")
 @_key_file
 @_logged
-@click.option("--yes", is_flag=True, help="Don't ask.")
-@click.option("--take-lock", is_flag=True, help="Replace the lock of an erasure whose process is dead.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+@click.option("--take-lock", is_flag=True, help="Replace the lock of an erasure whose process has ended.")
 def erase(**given: Any) -> None:
     """Erase a customer's data from the record.
 
-    That there were decisions on CUSTOMER, when, which and by what model, stays. Each segment that holds their
-    records is replaced by one without the data, and a record of the erasure says which and why, so that `verify`
-    accepts exactly that; replay says "erased". With --config, every sink. One erasure runs at a time for each store.
-    Exit code 1: erase again later; the output says why.
+    The time, the id and the model of each decision on CUSTOMER stay. Each segment with the customer's records is
+    replaced by a segment without the data. A record of the erasure names the segments and the reason, so `verify`
+    accepts these changes and no others; `replay` says "erased". With --config, every sink is erased. Only one erasure
+    runs at a time for each store. Exit code 1: erase again later; the output says why.
     """
     run("customer_risk.serving.audit.mutations:erase", **given)
 
@@ -174,46 +185,52 @@ def erase(**given: Any) -> None:
 @click.argument("customer")
 @_reading
 @click.option(
-    "--to",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="Folder for the two files; it must not exist yet.",
+    "--to", type=click.Path(file_okay=False, path_type=Path), required=True, help="New folder for the two files."
 )
 @_key_file
 @_logged
 def export(**given: Any) -> None:
-    """Write all data that the record has on a customer, as JSON and as text.
+    """Write all recorded data on a customer to two files.
 
-    With --config, all sinks and the outbox are read. Both files have the same decisions, each with the places that
-    store it. Exit code 1: a segment or a record can't be read; see standard error.
+    One file is JSON, the other is text. With --config, all sinks and the outbox are read. Both files have the same
+    decisions, each with the places that store it. Exit code 1: a segment or a record can't be read; see standard error.
     """
     run("customer_risk.serving.audit.export:export", **given)
 
 
 @audit.command()
 @click.option(
-    "--outbox", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="Its folder."
+    "--outbox", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True, help="The outbox folder."
 )
 @click.option("--sink", required=True, help="The emptied sink: folder, gcs or bigquery.")
 @click.option("--since", type=Moment(), metavar="TIME", help="Only records from this time on.")
-@click.option("--wait", type=click.FloatRange(0), default=60, show_default=True, help="Seconds for a shipper to end.")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    default=60,
+    show_default=True,
+    help="Seconds to wait until the shipper has ended.",
+)
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 def reship(**given: Any) -> None:
     """Ship again to a sink that was emptied.
 
-    It is given all that the outbox still keeps. The shipper must have ended, since it knows where it was: this
-    waits for it, and whatever starts it again waits for this. A sink that still has the records gets them twice.
+    The sink gets all records that the outbox still has. The shipper must not run meanwhile: the command waits until it
+    has ended, and a new shipper waits for the command. A sink that still has the records gets them twice.
     """
     run("customer_risk.serving.audit.mutations:reship", **given)
 
 
 @audit.command()
 @click.option(
-    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="The server's YAML."
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The server's YAML file.",
 )
 def init(**given: Any) -> None:
-    """Make what sinks need, and try each.
+    """Create the tables and folders of all sinks, and test each.
 
-    What is there is migrated by adding to it; nothing is removed.
+    Existing tables get the columns that they lack; nothing is removed.
     """
     run("customer_risk.serving.audit.mutations:init", **given)

@@ -9,10 +9,10 @@ from customer_risk.serving.warm_up import warm
 
 
 def compile_() -> None:
-    """Compile every kernel and print how many were compiled. Raises ConfigError if one could not be kept."""
+    """Compile every kernel and print how many were compiled. Raises ConfigError if one can't be saved."""
     warm()
-    echo(f"{counts.compiled} functions compiled for {target()}, {counts.loaded} were there", err=True)
+    echo(f"{counts.compiled} functions compiled for {target()}, {counts.loaded} were compiled before", err=True)
     if counts.lost:
         raise ConfigError(
-            f"{counts.lost} compiled functions could not be kept.", remedy="Run it where the install can be written to."
+            f"{counts.lost} compiled functions can't be saved.", remedy="Run it where the install folder is writable."
         )

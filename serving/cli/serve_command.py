@@ -21,14 +21,14 @@ def serve(
     model_name: str | None,
     stay_up: bool | None,
 ) -> None:
-    """Serve `bundle` until SIGTERM, with the settings of the file `config`, over which the other options go."""
+    """Serve `bundle` until SIGTERM, with the settings of the file `config`; the other options override them."""
     given = {"host": host, "port": port, "workers": workers, "drain_seconds": drain, "stay_up": stay_up}
     settings = load_settings(
         config, model_name=model_name, server={name: value for name, value in given.items() if value is not None}
     )
     folder = Path(settings.run_folder or tempfile.mkdtemp(prefix="customer-risk-"))
     prepare(folder / "metrics")  # before anything imports prometheus_client, as KServe does
-    # Before gRPC is imported: it would write bytes that clients sent to standard error.
+    # Set before gRPC is imported. Otherwise gRPC writes bytes from clients to standard error.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from customer_risk.serving.app import assemble  # noqa: PLC0415  as above
 

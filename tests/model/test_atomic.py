@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -102,8 +103,11 @@ def test_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["place"]
 
 
-def test_syncing_reaches_every_file(tmp_path):
-    """Nested files are synced without complaint."""
+def test_syncing_reaches_every_file(tmp_path, monkeypatch):
+    """Nested files and folders are synced."""
+    synced = set()
+    monkeypatch.setattr(os, "fsync", lambda open_file: synced.add(Path(f"/proc/self/fd/{open_file}").readlink()))
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "file").touch()
     sync_tree(tmp_path)
+    assert synced == {tmp_path, *tmp_path.rglob("*")}

@@ -35,7 +35,7 @@ def test_a_file_is_laid_over_the_defaults(tmp_path: Path) -> None:
         ("evaluation: {folds: 1}", r"evaluation\.folds"),
         ("portfolio: {risk_rate: 1.5}", r"portfolio\.risk_rate"),
         ("costs: {review_catches: 1}", r"costs\.review_catches"),
-        ("- a list", "no mapping"),
+        ("- a list", "no sections"),
         ("costs: {", "YAML"),
     ],
 )

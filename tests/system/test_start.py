@@ -1,4 +1,4 @@
-"""Starting: nothing is compiled for it."""
+"""The start compiles nothing."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ print(compilation.counts)
 
 @pytest.fixture
 def install(tmp_path) -> Path:
-    """The code as an image has it: compiled by `customer-risk compile` on a CPU that is called skylake."""
+    """The code of an image: compiled by `customer-risk compile` on a CPU that is called skylake."""
     folder = tmp_path / "install"
-    shutil.copytree(ROOT / "src", folder, ignore=shutil.ignore_patterns("*.nb[ic]"))  # what its links lead to
+    shutil.copytree(ROOT / "src", folder, ignore=shutil.ignore_patterns("*.nb[ic]"))  # the targets of its links
     code = (
         "import llvmlite.binding as b; b.get_host_cpu_name = lambda: 'skylake'\n"
         "from customer_risk.serving.cli.commands import compile_; compile_()"
@@ -43,12 +43,12 @@ def install(tmp_path) -> Path:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=True
     )
-    assert re.fullmatch(r"\d+ functions compiled for x86-64-v3, 0 were there\n", done.stderr), done.stderr
+    assert re.fullmatch(r"\d+ functions compiled for x86-64-v3, 0 were compiled before\n", done.stderr), done.stderr
     return folder
 
 
 def test_code_compiled_on_one_cpu_serves_on_another_from_a_read_only_disk(install, bundle, sound_request) -> None:
-    """An image built on one machine and started on another: it answers, and nothing is compiled."""
+    """An image that is built on one machine starts and answers on another one without compiling."""
     import msgspec
 
     read_only = f"mount --bind {install} {install} && mount -o remount,bind,ro {install} && cd {install} && "

@@ -1,4 +1,4 @@
-"""Subcommands declare their options, and load what they do when they run."""
+"""Subcommands declare their options, and import their code only when they run."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ def test_help_of_every_subcommand_imports_nothing_slow() -> None:
 
 
 def test_a_function_is_found_by_its_module_and_name() -> None:
-    """And what it returns is passed on."""
+    """A function is found by its module and name, and its result is returned."""
     assert loading.run("json:dumps", obj=[1]) == "[1]"

@@ -1,4 +1,4 @@
-"""The command: its help, and how errors leave it."""
+"""The command: its help, and its messages for errors."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from customer_risk.model.cli import main as cli
 from customer_risk.model.errors import TableMissing
 
 
-def test_help_names_every_subcommand_with_a_sentence() -> None:
-    """`customer-risk --help` lists each subcommand with what it does."""
-    shown = CliRunner().invoke(cli.customer_risk, ["--help"])
+@pytest.mark.parametrize("group", ["", "audit", "offboarding", "registry"])
+def test_help_has_a_whole_sentence_for_every_subcommand(group: str) -> None:
+    """Each group's help lists every subcommand with a sentence that fits a line of 80 columns."""
+    shown = CliRunner().invoke(cli.customer_risk, [*group.split(), "--help"], terminal_width=80)
     assert shown.exit_code == 0, shown.output
-    for name in cli.Commands().list_commands(click.Context(cli.customer_risk)):
-        row = next(line for line in shown.output.splitlines() if line.strip().startswith(name))
-        assert len(row.split()) > 3
+    rows = shown.output.partition("Commands:\n")[2].splitlines()
+    command = cli.customer_risk.get_command(click.Context(cli.customer_risk), group) if group else cli.customer_risk
+    assert [row.split()[0] for row in rows] == sorted(command.list_commands(click.Context(command)))
+    assert all(row.endswith(".") and not row.endswith("...") for row in rows), shown.output
 
 
 def test_an_unknown_subcommand_is_refused() -> None:
@@ -30,31 +32,30 @@ def test_an_unknown_subcommand_is_refused() -> None:
     assert "fly" in shown.output
 
 
-def test_our_errors_become_one_message_and_exit_code_two(tmp_path: Path) -> None:
-    """A missing table ends the command with one message, no traceback and exit code 2."""
-    done = subprocess.run(
-        [Path(sys.executable).with_name("customer-risk"), "check", tmp_path / "nowhere"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.mark.parametrize(
+    ("name", "shown"), [("nowhere", "nowhere"), ("x\nforged: \x1b[2J\u202e", "x\\u000aforged: \\u001b[2J\\u202e")]
+)
+def test_an_error_is_one_line_and_exit_code_two(tmp_path: Path, name: str, shown: str) -> None:
+    """The name of a file can't add a line to a message or send a command to the terminal; there is no traceback."""
+    command = Path(sys.executable).with_name("customer-risk")
+    done = subprocess.run([command, "check", tmp_path / name], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "nowhere" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert f"{shown} is not a folder." in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_an_error_says_what_to_do_next() -> None:
-    """Each error carries its problem and its remedy."""
-    error = TableMissing("users.csv isn't there.", remedy="Put it there.")
-    assert str(error) == "users.csv isn't there. Put it there."
-    assert (error.problem, error.remedy) == ("users.csv isn't there.", "Put it there.")
+    """Each error has its problem and its remedy."""
+    error = TableMissing("users.csv is missing.", remedy="Add it.")
+    assert str(error) == "users.csv is missing. Add it."
+    assert (error.problem, error.remedy) == ("users.csv is missing.", "Add it.")
 
 
 @pytest.mark.parametrize(("missing", "ours"), [("polars", True), ("customer_risk.nothing", False)])
 def test_a_missing_library_names_the_extra_that_brings_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: str, ours: bool
 ) -> None:
-    """A library that isn't installed is answered with the extra to install; a fault of our own is not hidden so."""
+    """The message about a missing library names the extra to install; an error in our own code isn't hidden."""
 
     def fail(*_: object, **__: object) -> None:
         raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)
@@ -78,16 +79,3 @@ def test_only_the_user_can_read_tables_and_all_can_read_a_registry(tmp_path: Pat
         modes[folder.name] = {path.stat().st_mode & 0o077 for path in (folder, *folder.rglob("*"))}
     assert modes["tables"] == {0}
     assert 0 not in modes["registry"]
-
-
-def test_a_file_name_in_a_message_is_one_line(tmp_path: Path) -> None:
-    """The name of a file can't make another line in an error, or send a command to the terminal."""
-    done = subprocess.run(
-        [Path(sys.executable).with_name("customer-risk"), "check", tmp_path / "x\nforged: \x1b[2J\u202e"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "x\\u000aforged: \\u001b[2J\\u202e is not a folder." in done.stderr
-    assert len(done.stderr.splitlines()) == 1

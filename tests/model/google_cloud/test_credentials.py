@@ -10,7 +10,7 @@ from customer_risk.model.google_cloud.credentials import client_arguments, crede
 
 
 def test_a_plain_http_endpoint_gets_no_credentials() -> None:
-    """An emulator's endpoint gets anonymous credentials, and the client is told to use it."""
+    """An emulator's endpoint gets anonymous credentials, and the client uses this endpoint."""
     arguments = client_arguments("http://127.0.0.1:1", "scope", "a.setting")
     assert isinstance(arguments["credentials"], AnonymousCredentials)
     assert arguments["client_options"] == {"api_endpoint": "http://127.0.0.1:1"}

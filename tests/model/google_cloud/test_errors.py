@@ -1,4 +1,4 @@
-"""What Google's errors mean."""
+"""The classification and conversion of errors of Google's clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from customer_risk.model.google_cloud.errors import passes, translated
 
 
 class _Failed(Exception):
-    """What the caller wants failures to be."""
+    """The error into which failures are converted."""
 
 
 @pytest.mark.parametrize(
@@ -26,21 +26,21 @@ class _Failed(Exception):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_every_fault_becomes_the_callers_error(error) -> None:
-    """An error of the API, of credentials, of the connection or of the system becomes what the caller makes of it."""
+def test_errors_of_the_clients_are_converted(error) -> None:
+    """An error of the API, the credentials, the connection or the system is converted by the caller's function."""
     with pytest.raises(_Failed) as failed, translated(_Failed):
         raise error
     assert failed.value.__cause__ is error
 
 
 def test_an_expected_answer_stays_what_it_is() -> None:
-    """An error that the caller named is raised as it is."""
+    """An error that the caller named is raised unchanged."""
     with pytest.raises(NotFound), translated(_Failed, (NotFound,)):
         raise NotFound("gone")
 
 
 def test_a_mistake_of_ours_stays_what_it_is() -> None:
-    """An error that no client of Google's raises isn't hidden."""
+    """An error that Google's clients never raise isn't converted."""
     with pytest.raises(KeyError), translated(_Failed):
         raise KeyError("x")
 
@@ -55,6 +55,6 @@ def test_a_mistake_of_ours_stays_what_it_is() -> None:
         (RefreshError("x"), False),
     ],
 )
-def test_what_passes_is_told_from_what_stays(error, expected) -> None:
-    """A rate limit and a token that can't be had now pass; missing rights and refused credentials stay."""
+def test_temporary_errors_are_recognised(error, expected) -> None:
+    """A rate limit and a failed request for a token are temporary; missing rights and bad credentials are permanent."""
     assert passes(error) is expected

@@ -25,13 +25,13 @@ MADE_AT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 
 @pytest.fixture(scope="session")
 def settings() -> FeatureSettings:
-    """How a bundle looks back."""
+    """The feature settings of a bundle."""
     return FeatureSettings(lookback_days=180, max_transactions=10_000, excluded_types=("MANUAL",))
 
 
 @pytest.fixture(scope="session")
 def make_events() -> Callable[..., pl.DataFrame]:
-    """Make canonical events of short rows: customer, id, hours after the start, type, direction, amount[, state]."""
+    """Return a function that makes events from rows: customer, id, hours, type, direction, amount[, state]."""
 
     def make(*rows: tuple[Any, ...]) -> pl.DataFrame:
         return pl.DataFrame(
@@ -67,7 +67,7 @@ def make_events() -> Callable[..., pl.DataFrame]:
 
 @pytest.fixture(scope="session")
 def make_customers() -> Callable[..., pl.DataFrame]:
-    """Make canonical customers who live in one country (null: nobody knows where)."""
+    """Return a function that makes customers who live in one country; None is an unknown country."""
 
     def make(*ids: str, country: str | None = "FR") -> pl.DataFrame:
         return pl.DataFrame({"customer_id": sorted(ids)}, schema={"customer_id": pl.String}).with_columns(
@@ -79,7 +79,7 @@ def make_customers() -> Callable[..., pl.DataFrame]:
 
 @pytest.fixture(scope="session")
 def make_transactions(make_events, make_customers, settings) -> Callable[..., pl.DataFrame]:
-    """Make collapsed transactions from the short rows of `make_events`."""
+    """Return a function that makes collapsed transactions from the rows of `make_events`."""
     from customer_risk.model.offboarding.transactions import collapse
 
     def make(*rows: tuple[Any, ...], country: str | None = "FR") -> pl.DataFrame:
@@ -122,7 +122,7 @@ def without_rule(scored: Scored) -> Bundle:
 
 @pytest.fixture(scope="session")
 def scoring_run(scored: Scored, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scoring run's folder that nobody may change."""
+    """The folder of a scoring run, which tests must not change."""
     from customer_risk.model.offboarding.scoring_run import write_run
 
     folder = tmp_path_factory.mktemp("scoring") / "run"
@@ -146,7 +146,7 @@ def made(scoring_run: Path) -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def decided(made: pl.DataFrame) -> pl.DataFrame:
-    """The list as people may hand it in, every line decided."""
+    """The list with a decision on every line."""
     verdicts = ["off-board", "keep", "review-again"]
     return made.with_columns(
         pl.Series("decision", [verdicts[line % 3] for line in made["line"]]),

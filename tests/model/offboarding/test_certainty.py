@@ -1,4 +1,4 @@
-"""How sure the model is."""
+"""How certain a score is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from customer_risk.model.offboarding.certainty import Certainty, certainties
 
 
 def test_spread_is_that_of_the_resampled_models(scored):
-    """Quantiles and the share that says High, recomputed one customer at a time."""
+    """Quantiles and the share of High equal those computed for one customer at a time."""
     bundle = scored.bundle
     values = scored.features.select(bundle.manifest.features).values[:20]
     for row, certainty in zip(values, certainties(bundle, values), strict=True):
@@ -19,14 +19,14 @@ def test_spread_is_that_of_the_resampled_models(scored):
         assert certainty.high_share == np.mean([p >= bundle.manifest.thresholds.high for p in each])
 
 
-def test_nobody_has_no_certainty(scored):
-    """An empty list costs nothing and fails nothing."""
+def test_no_customers_give_an_empty_list(scored):
+    """An empty array of customers gives an empty list."""
     width = len(scored.bundle.manifest.features)
     assert certainties(scored.bundle, np.empty((0, width))) == []
 
 
 def test_bundle_without_resamples_says_that_it_does_not_know():
-    """Not knowing is told, not hidden."""
+    """Without resampled models, the text says that the certainty isn't known."""
     unknown = Certainty(models=0)
     assert not unknown.agreed
     assert "It is not known how certain the score is" in unknown.tell()

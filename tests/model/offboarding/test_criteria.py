@@ -41,14 +41,14 @@ def test_list_follows_from_the_action_and_the_segment(segment, patterns, expecte
 
 @pytest.mark.parametrize(("segment", "patterns", "minimum"), list(itertools.product(SEGMENTS, (0, 1, 2), (1, 2))))
 def test_sentence_about_the_action_agrees_with_the_rule(segment, patterns, minimum):
-    """An analyst reads the action that the rule gives."""
+    """The sentence for the analyst begins with the action that the rule gives."""
     rule = frozen(minimum=minimum)
     begins = {"propose_off_boarding": "Off-boarding is proposed", "review": "To review", "none": "No action"}
     said = Criteria(rule, "bundle").because(segment, patterns)
     assert said.startswith(begins[rule.action(segment, patterns)])
 
 
-def test_sentence_tells_found_and_needed_patterns():
+def test_sentence_has_the_found_and_needed_patterns():
     """The reason why a High customer isn't proposed names the number of patterns and the minimum."""
     criteria = Criteria(frozen(minimum=2), "bundle")
     assert "but 1 pattern was found (2 or more are needed" in criteria.because("high", 1)
@@ -58,15 +58,15 @@ def test_sentence_tells_found_and_needed_patterns():
 @pytest.mark.parametrize(
     ("origin", "words"), [("bundle", "frozen in the bundle"), ("configuration", "taken from the configuration")]
 )
-def test_rule_is_told_with_its_version_and_where_it_is_from(origin, words):
-    """The description says whether the rule is from the bundle or the configuration."""
+def test_description_has_the_version_and_origin_of_the_rule(origin, words):
+    """The description has the version, and says whether the bundle or the configuration has the rule."""
     said = Criteria(frozen(), origin).describe()
     assert "version 2 of the action rule" in said
     assert words in said
 
 
 def test_same_rule_in_a_configuration_is_accepted():
-    """The quantile that training froze doesn't count as a difference."""
+    """The amount that training froze isn't a difference."""
     refuse_other_rule(frozen(), DEFAULTS, "bank.yaml")
 
 

@@ -17,7 +17,7 @@ from customer_risk.model.scoring.segments import Thresholds
         (0.9, "0.750 higher", "0.500 higher"),
     ],
 )
-def test_distance_is_told_with_its_direction(probability, medium, high):
+def test_distance_has_a_direction(probability, medium, high):
     """Above, below and exactly at a cut-off are different sentences; no difference is written as 0.000."""
     told = [one.tell() for one in cut_offs(probability, Thresholds(0.15, 0.4))]
     assert told[0].startswith("Medium begins at 0.150: the probability is ")

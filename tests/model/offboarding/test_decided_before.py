@@ -102,6 +102,6 @@ def test_customer_without_transactions_is_compared():
         ),
     ],
 )
-def test_who_decided_is_told(facts, said):
+def test_sentence_names_who_decided(facts, said):
     """A name that no token proved is marked as claimed."""
     assert decided_before(earlier(**facts), ROW).tell() == said

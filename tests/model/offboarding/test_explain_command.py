@@ -1,4 +1,4 @@
-"""`customer-risk explain`, as a person uses it."""
+"""`customer-risk explain`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(*words):
 
 @pytest.fixture(scope="module")
 def customers(scored):
-    """A customer of each list; "" stands for no list."""
+    """A customer of each list; the key "" is a customer on no list."""
     return dict(scored.table.group_by("list").agg(pl.col("customer_id").first()).iter_rows())
 
 
@@ -31,7 +31,7 @@ def customers(scored):
     ],
 )
 def test_terminal_says_why_and_why_not(tiny_bundle, synthetic, scored, customers, on, said):
-    """Action, distances, profile, reasons both ways, every pattern and the certainty fit two screens."""
+    """The output has the action, the distances, the profile, the reasons, every pattern and the certainty."""
     told = run(tiny_bundle, synthetic, customers[on])
     assert said in told
     for heading in ("begins at", "Profile", "History", "What raises the score", "What lowers the score", "The rule"):
@@ -77,6 +77,6 @@ def test_place_without_a_folder_is_refused(tiny_bundle, synthetic, customers, tm
 
 
 def test_help_says_what_is_explained():
-    """The help describes the command."""
+    """The help says how to name a customer."""
     said = run("--help")
-    assert "CUSTOMER is a customer_id or at least its first four characters" in " ".join(said.split())
+    assert "CUSTOMER is a customer_id of TABLES, or at least its first four characters" in " ".join(said.split())

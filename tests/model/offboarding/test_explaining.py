@@ -1,4 +1,4 @@
-"""The dossier of any customer."""
+"""The dossier of any customer of the tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ids(scored):
 
 @pytest.mark.parametrize("segment", ["low", "medium", "high"])
 def test_dossier_is_that_of_the_lists(tiny_bundle, synthetic, scored, ids, segment):
-    """A customer on no list also has a dossier, from the same code."""
+    """A customer has the same dossier as on the lists; customers on no list have one, too."""
     made = explain(tiny_bundle, synthetic, ids[segment])
     expected = make_dossiers(scored, pl.col("customer_id") == ids[segment])
     assert [made.dossier] == expected
@@ -60,7 +60,7 @@ def test_unknown_customer_is_refused(tiny_bundle, synthetic, customer):
         explain(tiny_bundle, synthetic, customer)
 
 
-def test_beginning_of_less_than_four_characters_is_no_name(tiny_bundle, synthetic, ids):
+def test_beginning_of_less_than_four_characters_is_refused(tiny_bundle, synthetic, ids):
     """Fewer than four characters of an id are refused."""
     with pytest.raises(TableError, match="No customer"):
         explain(tiny_bundle, synthetic, ids["low"][:3])

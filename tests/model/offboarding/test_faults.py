@@ -1,4 +1,4 @@
-"""Faults of lines in words."""
+"""Messages about the faults of a list."""
 
 from __future__ import annotations
 

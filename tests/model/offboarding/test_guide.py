@@ -1,4 +1,4 @@
-"""The guide says what the code does."""
+"""The guide agrees with the code."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ PATTERNS = [Wording(code, limits | {"usual": USUAL}) for code, limits in load_co
 
 
 @pytest.mark.parametrize("one", PATTERNS, ids=lambda one: one.code)
-def test_guide_tells_each_rule_with_its_default_thresholds(one):
-    """Whoever changes a default changes the guide."""
+def test_guide_has_each_pattern_with_its_default_thresholds(one):
+    """The guide has each pattern with its default thresholds."""
     said = one.describe().replace("EUR 987,654.00", "an amount frozen at training (`usual`)")
     assert f"| `{one.code}` | {said} |" in GUIDE
 
 
-def test_guide_tells_the_round_thresholds():
-    """The list in the guide is the list in the code."""
+def test_guide_has_the_round_thresholds():
+    """The guide has the round thresholds of the code."""
     *others, last = (f"{threshold:,}" for threshold in ROUND_THRESHOLDS)
     assert f"EUR {', '.join(others)} and {last}" in GUIDE
 
 
-def test_guide_tells_every_file_and_column_of_a_run(scoring_run):
-    """Nothing is written that the guide doesn't name."""
+def test_guide_has_every_file_and_column_of_a_run(scoring_run):
+    """The guide has every file of a run and every column of its lists."""
     stems = {path.stem for path in scoring_run.iterdir()}
     assert all(f"`{stem}." in GUIDE for stem in stems)
     for name in ("scores", "offboarding", "review"):

@@ -1,11 +1,8 @@
-"""The person who runs a command, by a signed token or by a name."""
+"""The person who runs a command, named by a token or a claimed name."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jwt
 import pytest
@@ -15,6 +12,7 @@ from customer_risk.model.config import SignOff, Token
 from customer_risk.model.errors import SignOffError
 from customer_risk.model.offboarding.identity import identify
 from customer_risk.model.offboarding.people import Person
+from tests.http_server import serving
 
 ISSUER, AUDIENCE = "https://issuer.example/", "sign-off"
 SECRET = "s" * 64
@@ -22,7 +20,7 @@ SECRET = "s" * 64
 
 @pytest.fixture
 def rules(key_set, tmp_path):
-    """Rules that name the issuer, its keys in a file."""
+    """Rules with an issuer whose keys are in a file."""
     path = tmp_path / "jwks.json"
     path.write_bytes(key_set)
     return SignOff(token=Token(issuer=ISSUER, audience=AUDIENCE, jwks=str(path)))
@@ -47,7 +45,7 @@ ANN = Person("Ann Example", verified=True, issuer=ISSUER, subject="u-1")
 
 
 def test_token_names_the_person(rules, token_file):
-    """Name, issuer and subject are the token's, and verified."""
+    """Name, issuer and subject are from the token, and the name is verified."""
     assert identify(rules, by=None, token_file=token_file()) == ANN
 
 
@@ -58,35 +56,9 @@ def test_ec_key_verifies_too(rules, token_file, ec_key):
 
 def test_keys_at_a_url_are_fetched(token_file, key_set):
     """The issuer's key set is read from its URL."""
-    with serving(200, key_set) as url:
+    with serving(lambda *_: (200, key_set)) as url:
         settings = SignOff(token=Token(issuer=ISSUER, audience=AUDIENCE, jwks=url))
         assert identify(settings, by=None, token_file=token_file()) == ANN
-
-
-@contextlib.contextmanager
-def serving(status, body, **headers):
-    """Serve one answer at a URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(status)
-            for name, value in {"content-length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/keys"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.mark.parametrize(
@@ -99,10 +71,10 @@ def serving(status, body, **headers):
     ],
     ids=["status", "redirect", "no JSON", "too large"],
 )
-def test_keys_that_cannot_be_read_are_told(token_file, status, body, headers, problem):
+def test_keys_that_cannot_be_read_are_reported(token_file, status, body, headers, problem):
     """The message names the address and the setting."""
     path = token_file()
-    with serving(status, body, **headers) as url:
+    with serving(lambda *_: (status, body, headers)) as url:
         settings = SignOff(token=Token(issuer=ISSUER, audience=AUDIENCE, jwks=url))
         with pytest.raises(SignOffError, match=problem) as refusal:
             identify(settings, by=None, token_file=path)
@@ -111,7 +83,7 @@ def test_keys_that_cannot_be_read_are_told(token_file, status, body, headers, pr
 
 
 @pytest.mark.parametrize("where", ["http://127.0.0.1:1/keys", "nowhere.json"])
-def test_issuer_that_does_not_answer_is_told(token_file, where):
+def test_issuer_that_does_not_answer_is_reported(token_file, where):
     """A refused connection and a missing file are named as unreadable keys."""
     settings = SignOff(token=Token(issuer=ISSUER, audience=AUDIENCE, jwks=where))
     with pytest.raises(SignOffError, match=f"keys at {where} can't be read"):
@@ -156,7 +128,7 @@ def test_token_that_proves_nothing_is_refused(rules, token_file, other, problem)
 
 
 @pytest.mark.parametrize("content", [b"", b"no token", b"a.b.c", b"\xff", b"x" * 100_000], ids=lambda text: text[:8])
-def test_file_that_is_no_token_is_refused(rules, tmp_path, content):
+def test_file_without_a_token_is_refused(rules, tmp_path, content):
     """The message names the file."""
     (tmp_path / "token").write_bytes(content)
     with pytest.raises(SignOffError, match=r"token(:| can't be read)"):
@@ -196,7 +168,7 @@ def test_name_without_a_token_is_claimed(rules, monkeypatch):
     assert identify(rules, by=None, token_file=None) == Person("login")
 
 
-def test_person_without_a_name_must_say_it(monkeypatch):
+def test_person_without_a_login_name_must_give_a_name(monkeypatch):
     """Without a login name, a name must be given."""
     monkeypatch.setattr("getpass.getuser", lambda: "")
     with pytest.raises(SignOffError, match="Give your name with --by"):

@@ -1,4 +1,4 @@
-"""Names of people, compared and listed."""
+"""Compares the names of people."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def test_other_name(other):
     assert not same_name("Zoë", other)
 
 
-def test_everybody_is_on_an_empty_list():
-    """Without a list, every person may sign and approve."""
+def test_empty_list_allows_every_person():
+    """An empty list allows every person."""
     assert Person("Ann Example").is_on(())
 
 
@@ -61,7 +61,7 @@ def test_what_can_be_a_name(name, is_one):
     assert is_name(name) == is_one
 
 
-def test_a_person_is_told_with_the_proof():
-    """A name is verified or claimed."""
+def test_text_says_whether_a_name_is_verified():
+    """The text says whether the name is verified or claimed."""
     assert Person("Ann").tell() == "Ann (claimed)"
     assert Person("Ann", verified=True, issuer="i", subject="s").tell() == "Ann (verified)"

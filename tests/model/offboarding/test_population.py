@@ -1,4 +1,4 @@
-"""A value's place among the customers."""
+"""The place of a value among the customers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from customer_risk.model.scoring.reasons import Reason
 
 
 def reason(value, unit="count"):
-    """A reason with a value."""
+    """Return a reason with a value."""
     return Reason(
         code="C",
         text="",
@@ -27,12 +27,12 @@ def reason(value, unit="count"):
 
 
 def test_places_are_shares_of_the_known_values():
-    """Smaller, equal and greater add up to all who have a value."""
+    """The shares of smaller, equal and greater values add up to 1 over the known values."""
     assert Population(np.array([1, 2, 2, 3, math.nan])).place(2.0) == (0.25, 0.5, 0.25)
 
 
 def test_place_agrees_with_counting():
-    """Sorting and searching gives what comparing with everybody gives."""
+    """The place equals that from comparing with every customer."""
     values = np.random.default_rng(0).integers(0, 20, 200).astype(float)
     values[::7] = math.nan
     known = values[~np.isnan(values)]
@@ -49,28 +49,28 @@ def test_place_agrees_with_counting():
         (99.5, "higher than for 99.9% of customers"),
     ],
 )
-def test_place_is_told_from_the_nearer_end(value, told):
-    """High values are compared with those below, low ones with those above; never with all."""
+def test_place_is_compared_with_the_larger_side(value, told):
+    """High values are compared with lower values, low values with higher values."""
     assert Population(np.arange(100.0)).tell(reason(value)) == told
 
 
-def test_flag_is_told_by_how_many_share_it():
-    """Yes or no has no more and less."""
+def test_place_of_a_flag_is_the_share_with_the_same_value():
+    """A yes/no value is compared by the share of customers with the same value."""
     assert Population(np.array([1.0] * 25 + [0.0] * 75)).tell(reason(1.0, "yes/no")) == "the same for 25% of customers"
 
 
-def test_missing_value_is_told_by_how_many_lack_it():
-    """Missing is a value of its own."""
+def test_place_of_a_missing_value_is_the_share_without_a_value():
+    """A missing value is compared by the share of customers without a value."""
     population = Population(np.array([1.0] * 30 + [math.nan] * 10))
     assert population.tell(reason(None)) == "missing for 25% of customers"
 
 
-def test_value_that_all_share_says_so():
-    """There is no more or less where nobody differs."""
+def test_value_of_all_customers_is_reported_as_such():
+    """If all customers have the same value, the text says so."""
     assert Population(np.ones(50)).tell(reason(1.0)) == "the same for all customers"
 
 
 @pytest.mark.parametrize("values", [np.arange(29.0), np.full(100, math.nan), np.array([])])
 def test_too_few_customers_say_nothing(values):
-    """A place among a handful would mislead."""
+    """With fewer than 30 values, a value gets no place."""
     assert Population(values).tell(reason(1.0)) == ""

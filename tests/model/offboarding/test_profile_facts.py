@@ -1,4 +1,4 @@
-"""A customer's profile in words."""
+"""A customer's profile for an analyst."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import polars as pl
 from customer_risk.model.offboarding.profile_facts import LABELS, profile_facts
 
 
-def test_profile_tells_values_flags_and_what_is_missing():
+def test_profile_has_values_flags_and_missing_values():
     """A missing value and an absent column are "not given", a flag is yes or no."""
     customers = pl.DataFrame(
         {

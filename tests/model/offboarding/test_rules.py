@@ -1,4 +1,4 @@
-"""Rules of sign-off, checked before a run keeps them."""
+"""Checks of the rules of a sign-off."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_rules_that_cannot_work_are_refused(rules, problem):
     ids=str,
 )
 def test_rules_that_can_work_are_accepted(rules):
-    """Each list may be empty, and a person may be on both."""
+    """Each list may be empty, and a person may be on both lists."""
     check_rules(SignOff(**rules))
 
 

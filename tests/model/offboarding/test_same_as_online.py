@@ -36,7 +36,7 @@ def answers(scored):
 
 
 def test_action_segment_and_probability_are_those_of_the_service(scored, answers):
-    """One rule decides online and offline; the customers asked about come from every list."""
+    """The service and the lists give the same answer to customers of every list."""
     asked = scored.table.filter(pl.col("customer_id").is_in(list(answers)))
     assert set(asked["list"]) == {"off-boarding", "review: high without corroboration", "review: medium", ""}
     for row in asked.iter_rows(named=True):

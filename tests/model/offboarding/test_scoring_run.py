@@ -1,10 +1,9 @@
-"""A scoring run's folder."""
+"""The folder of a scoring run."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import re
 from html.parser import HTMLParser
 
@@ -13,8 +12,8 @@ import pytest
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.offboarding import record
-from customer_risk.model.offboarding.cells import SIGN_OFF
 from customer_risk.model.offboarding.scoring_run import check_place, write_run
+from customer_risk.model.offboarding.workbook import SIGN_OFF
 
 FILES = {
     "scores.csv",
@@ -41,11 +40,11 @@ def write(folder, scored, made_at, **options):
 
 @pytest.fixture
 def made_at(run_record):
-    """When the session's run was made."""
+    """The time of the session's run."""
     return run_record.made_at
 
 
-def test_folder_holds_every_file_and_their_hashes(scoring_run, run_record):
+def test_folder_has_every_file_and_their_hashes(scoring_run, run_record):
     """The record names each file by its sha256."""
     assert {path.name for path in scoring_run.iterdir()} == FILES
     for name, digest in run_record.files.items():
@@ -53,8 +52,8 @@ def test_folder_holds_every_file_and_their_hashes(scoring_run, run_record):
     assert set(run_record.files) == FILES - {"run.json"}
 
 
-def test_csv_and_parquet_hold_the_same_scores(scoring_run, scored):
-    """A row for each customer in both, probabilities to the last digit."""
+def test_csv_and_parquet_have_the_same_scores(scoring_run, scored):
+    """Both files have a row for each customer and the same probabilities to the last digit."""
     binary = pl.read_parquet(scoring_run / "scores.parquet")
     text = pl.read_csv(scoring_run / "scores.csv")
     assert binary.equals(scored.table)
@@ -63,8 +62,8 @@ def test_csv_and_parquet_hold_the_same_scores(scoring_run, scored):
     assert set(text["model_version"]) == {scored.bundle.version}
 
 
-def test_lists_hold_who_the_scores_list(scoring_run):
-    """Off-boarding and review are told apart, and nobody low is on either."""
+def test_lists_have_the_customers_whom_the_scores_list(scoring_run):
+    """Each list has the customers whom the scores put on it; Low customers are on no list."""
     scores = pl.read_parquet(scoring_run / "scores.parquet")
     for name, wanted in (("offboarding", {"off-boarding"}), ("review", set(scores["list"]) - {"off-boarding", ""})):
         listed = pl.read_parquet(scoring_run / f"{name}.parquet")
@@ -74,14 +73,14 @@ def test_lists_hold_who_the_scores_list(scoring_run):
 
 
 def test_review_list_begins_with_the_high_ones(scoring_run):
-    """A reviewer who runs out of time has seen the highest."""
+    """High customers come before Medium customers."""
     segments = pl.read_parquet(scoring_run / "review.parquet")["segment"].to_list()
     assert segments == sorted(segments)
     assert {"high", "medium"} == set(segments)
 
 
 def test_sign_off_fields_are_empty_and_only_on_the_off_boarding_list(scoring_run, made):
-    """A human fills them in; a review proposes nothing to sign."""
+    """The off-boarding list has empty sign-off cells; the review list has no such columns."""
     assert made.select(SIGN_OFF).unique().rows() == [("", "", "", "")]
     assert not set(SIGN_OFF) & set(pl.read_parquet(scoring_run / "review.parquet").columns)
     with (scoring_run / "offboarding.csv").open(newline="") as file:
@@ -90,8 +89,8 @@ def test_sign_off_fields_are_empty_and_only_on_the_off_boarding_list(scoring_run
     assert {row["decision"] for row in rows} == {""}
 
 
-def test_each_line_stands_alone(made):
-    """Reasons with values and places, evidence with transactions, what speaks against, how sure."""
+def test_each_line_has_all_facts(made):
+    """A line has the reasons with values and places, the evidence, what lowers the score, and the certainty."""
     for row in made.iter_rows(named=True):
         assert "% of customers)" in row["reasons"]
         assert "Transactions " in row["evidence"]
@@ -101,7 +100,7 @@ def test_each_line_stands_alone(made):
 
 
 def test_cells_stay_short_enough_for_a_spreadsheet(made):
-    """Excel cuts a cell behind 32,767 characters; long evidence points to its file."""
+    """No cell is longer than Excel's limit of 32,767 characters; long evidence names its file."""
     assert made.select(pl.col(pl.String).str.len_chars().max()).transpose().to_series().max() < 32_767
     assert made["evidence"].str.contains(r"and \d+ more in evidence\.csv").any()
 
@@ -142,7 +141,7 @@ def parse(path):
 
 @pytest.mark.parametrize("name", ["offboarding.html", "review.html", "segments.html"])
 def test_pages_are_self_contained(scoring_run, name):
-    """No script, and nothing fetched from anywhere."""
+    """The pages have no scripts and no external resources."""
     page = parse(scoring_run / name)
     assert "script" not in page.tags
     assert all(address.startswith("#") for address in page.refers)
@@ -150,7 +149,7 @@ def test_pages_are_self_contained(scoring_run, name):
 
 
 def test_off_boarding_page_has_a_card_for_each_line(scoring_run, made):
-    """What an analyst needs is on each card, and the page says who decides."""
+    """Each customer has a card with all headings, and the page says who decides."""
     page = parse(scoring_run / "offboarding.html")
     words = " ".join(" ".join(page.words).split())
     assert page.tags.count("article") == made.height
@@ -161,7 +160,7 @@ def test_off_boarding_page_has_a_card_for_each_line(scoring_run, made):
 
 
 def test_pages_say_proposed_and_never_that_it_was_done(scoring_run):
-    """No wording claims a decision that only a human makes."""
+    """No text says that a customer was off-boarded, because a person decides."""
     text = (scoring_run / "offboarding.html").read_text() + (scoring_run / "review.html").read_text()
     assert "proposed for off-boarding" in text
     assert not re.search(r"\b(was|were|been|is|are|will be) off-boarded", text)
@@ -169,7 +168,7 @@ def test_pages_say_proposed_and_never_that_it_was_done(scoring_run):
 
 @pytest.mark.parametrize("sign", ["=", "\uff1d", "\u202e ="])
 def test_what_customers_may_write_cannot_become_html_or_a_formula(scored, made_at, tmp_path, sign):
-    """Ids with tags, formulas or marks of direction are text on the page and in the spreadsheet."""
+    """Ids with tags, formulas or marks of direction stay text on the page and in the spreadsheet."""
     import dataclasses
 
     nasty = f"{sign}<script>alert(1)</script>"
@@ -192,14 +191,14 @@ def test_what_customers_may_write_cannot_become_html_or_a_formula(scored, made_a
 
 
 def test_same_cohort_and_moment_give_the_same_files(scored, scoring_run, run_record, tmp_path):
-    """Nothing but the time of making differs between two runs."""
+    """Two runs with the same time have the same bytes."""
     write_run(tmp_path / "again", scored, tables=run_record.tables, cohort="unlabelled", made_at=run_record.made_at)
     for name in FILES:
         assert (tmp_path / "again" / name).read_bytes() == (scoring_run / name).read_bytes()
 
 
-def test_record_counts_what_the_lists_hold(run_record, scored, made):
-    """The summary is the table's own count."""
+def test_record_counts_the_customers_of_the_lists(run_record, scored, made):
+    """The counts of the record are those of the table and the lists."""
     counts = run_record.counts
     assert counts["customers"] == scored.table.height == counts["low"] + counts["medium"] + counts["high"]
     assert counts["high"] == counts["offboarding"] + counts["review_high"]
@@ -208,7 +207,7 @@ def test_record_counts_what_the_lists_hold(run_record, scored, made):
 
 
 def test_crash_half_way_leaves_nothing(scored, made_at, tmp_path, monkeypatch):
-    """The folder appears whole or not at all."""
+    """A failed write leaves no folder."""
 
     def fail(*_):
         raise RuntimeError("the disk is full")
@@ -220,7 +219,7 @@ def test_crash_half_way_leaves_nothing(scored, made_at, tmp_path, monkeypatch):
 
 
 def test_earlier_run_is_replaced_only_by_force(scored, made_at, tmp_path):
-    """A run isn't lost by a repeated command."""
+    """An earlier run is replaced only with `force`, with all its files."""
     write(tmp_path / "run", scored, made_at)
     (tmp_path / "run" / "note.txt").write_text("mine")
     with pytest.raises(ConfigError, match="replace it with --force"):
@@ -231,38 +230,28 @@ def test_earlier_run_is_replaced_only_by_force(scored, made_at, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_signed_off_list_is_never_replaced(scored, made_at, tmp_path):
-    """Force doesn't reach what people signed."""
-    write(tmp_path / "run", scored, made_at)
-    (tmp_path / "run" / "signed").mkdir()
-    with pytest.raises(ConfigError, match="never replaced"):
-        check_place(tmp_path / "run", force=True)
-
-
-def test_foreign_folder_is_never_replaced(tmp_path):
-    """Force doesn't reach folders that no run wrote."""
-    (tmp_path / "thesis.doc").write_text("years of work")
-    with pytest.raises(ConfigError, match="no scoring run wrote"):
-        check_place(tmp_path, force=True)
-
-
-def test_file_in_the_folders_place_is_refused(tmp_path):
-    """A file is not written over."""
-    (tmp_path / "out").write_text("a file")
-    with pytest.raises(ConfigError, match="is a file"):
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("out/signed/list.csv", "never replaced"), ("out/thesis.doc", "no scoring run wrote"), ("out", "is a file")],
+)
+def test_folder_that_is_not_a_run_is_never_replaced(tmp_path, name, problem):
+    """`force` replaces neither signed-off lists, nor files that no run wrote, nor a file."""
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("years of work")
+    with pytest.raises(ConfigError, match=problem):
         check_place(tmp_path / "out", force=True)
 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_absent_or_empty_folder_is_free(tmp_path, there):
-    """There is nothing to lose."""
+    """An absent or empty folder can be written."""
     if there:
         (tmp_path / "out").mkdir()
     check_place(tmp_path / "out", force=False)
 
 
-def test_run_without_a_listed_customer_says_so(scored, made_at, tmp_path, write_tiny_bundle, corroboration):
-    """Empty lists are lists, too."""
+def test_run_without_a_listed_customer_has_empty_lists(scored, made_at, tmp_path, write_tiny_bundle, corroboration):
+    """A run without listed customers has empty lists, and the page says so."""
     from customer_risk.model.offboarding.scored import score_cohort
     from customer_risk.model.scoring.bundle import load_bundle
 
@@ -275,14 +264,7 @@ def test_run_without_a_listed_customer_says_so(scored, made_at, tmp_path, write_
 
 
 def test_progress_counts_the_listed(scored, made_at, tmp_path):
-    """The last tick says that all are done."""
+    """The last call of `tick` has the number of all listed customers."""
     ticks = []
     write(tmp_path / "run", scored, made_at, tick=lambda done, everyone: ticks.append((done, everyone)))
     assert ticks[-1][0] == ticks[-1][1] == len(ticks)
-
-
-def test_record_is_json_with_the_declared_rules(scoring_run, scored):
-    """An auditor reads what was declared when the list was made."""
-    said = json.loads((scoring_run / "run.json").read_text())
-    assert said["corroboration"] == scored.criteria.rule.patterns
-    assert said["bundle"] == scored.bundle.version

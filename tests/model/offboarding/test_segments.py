@@ -1,4 +1,4 @@
-"""What the segments look like."""
+"""The characteristics of the segments."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from customer_risk.model.offboarding.segments import as_table, characterise
 
 @pytest.fixture(scope="session")
 def profiles(scored):
-    """The synthetic cohort's segments."""
+    """The segments of the synthetic cohort."""
     return characterise(scored)
 
 
 def test_segments_add_up_to_all_customers(scored, profiles):
-    """Low, medium and high, in this order, hold everybody once."""
+    """Each customer is in one of the segments low, medium and high, in this order."""
     assert [one.segment for one in profiles] == ["low", "medium", "high"]
     assert sum(one.customers for one in profiles) == scored.table.height
     assert sum(one.share for one in profiles) == pytest.approx(1)
@@ -30,7 +30,7 @@ def test_segments_add_up_to_all_customers(scored, profiles):
 
 
 def test_the_share_of_pairs_with_the_greater_value_is_that_of_all_pairs(scored, profiles):
-    """The ranks' shortcut gives what comparing every pair gives."""
+    """The share computed from ranks equals the share from comparing every pair."""
     inside = (scored.table["segment"] == "high").to_numpy()
     high = profiles[2]
     assert high.differences
@@ -43,7 +43,7 @@ def test_the_share_of_pairs_with_the_greater_value_is_that_of_all_pairs(scored, 
 
 
 def test_differences_come_strongest_first(profiles):
-    """The reader sees first what sets a segment apart most."""
+    """The greatest difference is first."""
     for one in profiles:
         shares = [abs(difference.share_greater - 0.5) for difference in one.differences]
         assert shares == sorted(shares, reverse=True)
@@ -59,7 +59,7 @@ def test_differences_come_strongest_first(profiles):
         (0.3, "yes/no", "yes less often"),
     ],
 )
-def test_a_difference_is_said_in_words(profiles, share, unit, text):
+def test_a_difference_is_described_in_words(profiles, share, unit, text):
     """The difference is stated as a number of pairs of customers."""
     assert msgspec.structs.replace(profiles[2].differences[0], share_greater=share, unit=unit).pairs() == text
 
@@ -72,21 +72,21 @@ def test_the_page_has_meanings_and_neither_formulas_nor_measures(profiles, run_r
         assert feature.meaning[1:] in page
         assert feature.formula not in page or feature.formula in feature.meaning
     assert not re.search(r"\blift\b", page, re.IGNORECASE)
-    assert "of 100 such pairs" in page
+    assert "in how many of 100 pairs" in page
     for one in profiles:
         assert sum(one.actions.values()) == one.customers
     assert f"none: {profiles[0].actions['none']}" in page
 
 
 def test_patterns_are_counted_by_segment(scored, profiles):
-    """Each customer who shows a pattern counts in their own segment."""
+    """Each customer who shows a pattern counts in one segment."""
     for code, count in scored.patterns.group_by("code").len().iter_rows():
         counted = [held.customers for one in profiles for held in one.patterns if held.code == code]
         assert sum(counted) == count
 
 
 def test_table_says_the_same_in_long_form(profiles):
-    """Spreadsheets get every figure of the page."""
+    """The table has every figure of the page."""
     table = as_table(profiles)
     assert table.filter(pl.col("name") == "customers")["value"].to_list() == [one.customers for one in profiles]
     assert set(table["kind"]) == {"size", "pattern", "median"}

@@ -69,7 +69,7 @@ def filled_in(made, tmp_path, *lines, name="Ann Example", **more):
     return path
 
 
-def test_one_line_is_told_in_the_singular(made, tmp_path):
+def test_one_line_is_written_in_the_singular(made, tmp_path):
     """One line and one decision are written without a plural."""
     kept = ("--out", tmp_path / "kept")
     said = run(
@@ -125,7 +125,7 @@ def test_run_keeps_the_rules_of_its_configuration(made):
 
 
 def test_person_who_may_not_approve_is_refused(made, tmp_path):
-    """The list of approvers is the run's."""
+    """The run names the people who may approve."""
     with pytest.raises(SignOffError, match=r"Dan Example \(claimed\) isn't among the approvers"):
         run(offboarding, "approve", made, "--out", tmp_path, "--by", "Dan Example")
 
@@ -143,9 +143,3 @@ def test_status_of_a_tampered_folder_is_refused(made, tmp_path):
     (tmp_path / "0001.receipt.json").write_text("{}")
     with pytest.raises(SignOffError, match=r"0001\.receipt\.json can't be read"):
         run(offboarding, "status", made, "--out", tmp_path)
-
-
-@pytest.mark.parametrize("command", ["sign", "approve", "status"])
-def test_help_tells_what_is_asked(command):
-    """The help describes the command."""
-    assert "Usage: offboarding" in run(offboarding, command, "--help")

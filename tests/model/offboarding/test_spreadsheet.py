@@ -1,4 +1,4 @@
-"""CSV on its way through a spreadsheet."""
+"""CSV for spreadsheets and from spreadsheets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_formula_gets_an_apostrophe_in_front(text):
 
 
 def test_times_are_written_in_rfc_3339():
-    """A time says its zone; a missing one is empty."""
+    """A time has its zone; a missing time is an empty cell."""
     frame = pl.DataFrame({"t": [datetime(2024, 6, 3, 9, tzinfo=UTC), None]}, schema={"t": pl.Datetime("us", "UTC")})
     assert csv_bytes(frame) == b"t\n2024-06-03T09:00:00Z\n\n"
 
@@ -37,33 +37,21 @@ def test_times_are_written_in_rfc_3339():
 PLAIN = "line,name\n1,Zoë\n2,Bob\n"
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        PLAIN.encode(),
-        PLAIN.encode("utf-8-sig"),
-        PLAIN.replace(",", ";").encode("utf-8-sig"),
-        PLAIN.replace("\n", "\r\n").encode(),
-        PLAIN.replace(",", "\t").encode("utf-16"),
-        PLAIN.encode("cp1252"),
-        PLAIN.replace("\n", ",,\n").encode(),
-        (PLAIN + ",\n\n").encode(),
-        b'"line","name"\r\n"1","Zo\xc3\xab"\r\n"2","Bob"\r\n',
-        (PLAIN + "\x1a").encode(),
-    ],
-    ids=[
-        "plain",
-        "BOM",
-        "semicolons",
-        "CRLF",
-        "UTF-16 tabs",
-        "Windows",
-        "empty columns",
-        "empty lines",
-        "quoted",
-        "Ctrl-Z",
-    ],
-)
+SAVED = {
+    "plain": PLAIN.encode(),
+    "BOM": PLAIN.encode("utf-8-sig"),
+    "semicolons": PLAIN.replace(",", ";").encode("utf-8-sig"),
+    "CRLF": PLAIN.replace("\n", "\r\n").encode(),
+    "UTF-16 tabs": PLAIN.replace(",", "\t").encode("utf-16"),
+    "Windows": PLAIN.encode("cp1252"),
+    "empty columns": PLAIN.replace("\n", ",,\n").encode(),
+    "empty lines": (PLAIN + ",\n\n").encode(),
+    "quoted": b'"line","name"\r\n"1","Zo\xc3\xab"\r\n"2","Bob"\r\n',
+    "Ctrl-Z": (PLAIN + "\x1a").encode(),
+}
+
+
+@pytest.mark.parametrize("content", SAVED.values(), ids=list(SAVED))
 def test_what_spreadsheets_save_is_read(content):
     """The ways in which Excel and LibreOffice save a CSV file all give the same cells."""
     sheet = read_sheet(CSV, content)
@@ -72,13 +60,13 @@ def test_what_spreadsheets_save_is_read(content):
 
 
 def test_semicolons_come_with_decimal_commas():
-    """A spreadsheet that separates by semicolons writes 0,83."""
+    """The usual decimal sign is a comma in files with semicolons, and a point in files with commas."""
     assert read("a;b\n0,83;x\n").decimal == ","
     assert read("a,b\n0.83,x\n").decimal == "."
 
 
 def test_rows_are_numbered_as_the_file_is():
-    """A message can point to the line in the file on which a row begins."""
+    """A row has the number of the line on which it begins."""
     assert [number for number, _ in read('a,b\n1,"two\nlines"\n2,x\n').rows] == [2, 4]
 
 
@@ -88,7 +76,7 @@ def test_a_cell_may_be_larger_than_python_allows():
 
 
 def test_parquet_is_read_as_the_same_text():
-    """A list filled in by a program is no other list."""
+    """A Parquet file gives the same text as a CSV file."""
     buffer = io.BytesIO()
     frame = pl.DataFrame({"line": [1], "p": [0.83], "name": [None], "date": [date(2026, 1, 6)]})
     frame.cast({"name": pl.String}).write_parquet(buffer)
@@ -108,7 +96,7 @@ def test_parquet_is_read_as_the_same_text():
         (b"\xff\xfe\x00", "utf-16"),
     ],
 )
-def test_file_that_is_no_table_is_refused(content, problem):
+def test_file_without_a_table_is_refused(content, problem):
     """The message names the file, what is wrong and what to do."""
     with pytest.raises(SignOffError, match=problem) as refusal:
         read(content)
@@ -116,7 +104,7 @@ def test_file_that_is_no_table_is_refused(content, problem):
 
 
 def test_broken_parquet_is_refused():
-    """Not every file named .parquet is one."""
+    """A file named .parquet that isn't Parquet is refused."""
     with pytest.raises(SignOffError, match=r"list\.parquet can't be read as a table"):
         read_sheet(PARQUET, b"PAR1 no")
 

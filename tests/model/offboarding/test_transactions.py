@@ -1,4 +1,4 @@
-"""Events made into transactions for an analyst."""
+"""Collapses events into transactions for an analyst."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_transaction_has_its_final_state_and_amount_and_its_first_time(make_tran
 
 
 def test_what_the_bank_does_is_left_out(make_transactions):
-    """Excluded types, fees and rewards are no transactions of the customer's own."""
+    """Excluded types, fees and rewards aren't the customer's own transactions."""
     found = make_transactions(
         ("c", "a", 0, "MANUAL", "OUT", 1),
         ("c", "b", 0, "PROCESSING_FEE", "OUT", 1),
@@ -34,7 +34,7 @@ def test_what_the_bank_does_is_left_out(make_transactions):
 
 
 def test_look_back_counts_from_the_customers_own_last_transaction(make_transactions):
-    """What is older than the look-back doesn't count, whatever other customers do."""
+    """The look-back ends at the customer's own last transaction, whatever other customers do."""
     found = make_transactions(
         ("c", "old", 0, "CARDS", "OUT", 1),
         ("c", "edge", 24, "CARDS", "OUT", 1),
@@ -45,7 +45,7 @@ def test_look_back_counts_from_the_customers_own_last_transaction(make_transacti
 
 
 def test_only_the_latest_transactions_count(make_customers, make_events):
-    """The greatest number keeps the newest."""
+    """Beyond the greatest number of transactions, the oldest are left out."""
     events = make_events(*(("c", str(hour), hour, "CARDS", "OUT", 1) for hour in range(5)))
     few = FeatureSettings(lookback_days=180, max_transactions=2, excluded_types=())
     assert collapse(make_customers("c"), events, few)["id"].to_list() == ["3", "4"]
@@ -53,14 +53,14 @@ def test_only_the_latest_transactions_count(make_customers, make_events):
 
 @pytest.mark.parametrize(("country", "hour"), [("FR", 10), ("PF", 23), ("NC", 20), (None, 9), ("ZZ", 9)])
 def test_local_time_is_the_residences_standard_time(make_transactions, country, hour):
-    """09:00 UTC is another hour elsewhere; where the residence isn't known, it stays UTC."""
+    """The local time is that of the residence; if the residence isn't known, it is UTC."""
     found = make_transactions(("c", "t", 0, "CARDS", "OUT", 1), country=country)
     assert found["local"][0].hour == hour
     assert found["time"][0].hour == 9
 
 
-def test_money_in_stands_before_money_out_at_one_instant(make_transactions):
-    """Money can't leave before it came."""
+def test_money_in_comes_before_money_out_at_the_same_time(make_transactions):
+    """Of two transactions at the same time, money in comes first."""
     found = make_transactions(("c", "a", 0, "CARDS", "OUT", 1), ("c", "b", 0, "BANK_TRANSFER", "IN", 1))
     assert found["direction"].to_list() == ["IN", "OUT"]
 
@@ -85,7 +85,7 @@ def test_customers_have_as_many_transactions_as_the_model_counts(synthetic, sett
 
 
 def test_no_event_makes_no_transaction(make_customers, make_events, settings):
-    """An empty history is an empty table with the same columns."""
+    """Without events, the table is empty and has the same columns."""
     empty = collapse(make_customers("c"), make_events(), settings)
     assert empty.is_empty()
     assert empty.columns == ["customer_id", "id", "type", "direction", "state", "amount", "time", "local"]

@@ -11,21 +11,19 @@ from customer_risk.model.policy import calibration
 
 @pytest.fixture
 def margins():
-    """Margins three times too steep, and the labels that they are of."""
+    """Margins that are three times too steep, and their labels."""
     random = np.random.default_rng(3)
     truth = random.normal(-1.5, 1.5, size=3000)
     return 3 * truth + 1, random.random(3000) < calibration.sigmoid(truth)
 
 
 def test_platt_equals_a_logistic_regression_on_smoothed_targets(margins):
-    """Newton's slope and intercept are scikit-learn's on the same targets, given as weighted labels."""
+    """Slope and intercept equal scikit-learn's on the same targets, given as weighted labels."""
     values, labels = margins
     targets = calibration._targets(labels)
     doubled = np.concatenate([values, values])[:, None]
     oracle = LogisticRegression(C=1e10, tol=1e-10, max_iter=10_000).fit(
-        doubled,
-        np.repeat([1, 0], len(values)),
-        sample_weight=np.concatenate([targets, 1 - targets]),
+        doubled, np.repeat([1, 0], len(values)), sample_weight=np.concatenate([targets, 1 - targets])
     )
     slope, intercept = calibration.fit_platt(values, labels)
     assert slope == pytest.approx(oracle.coef_[0, 0], rel=1e-4)
@@ -33,14 +31,14 @@ def test_platt_equals_a_logistic_regression_on_smoothed_targets(margins):
 
 
 def test_platt_undoes_a_distortion(margins):
-    """Margins that were stretched by three and moved by one come back."""
+    """The fit reverses a stretch of the margins by three and a shift by one."""
     slope, intercept = calibration.fit_platt(*margins)
     assert slope == pytest.approx(1 / 3, rel=0.15)
     assert intercept == pytest.approx(-1 / 3, abs=0.15)
 
 
 def test_platt_never_turns_a_ranking_round():
-    """Margins that rank the wrong way get a small positive slope, and the right level."""
+    """Margins in the reverse order get a small positive slope, and the right mean probability."""
     values = np.linspace(-2, 2, 400)
     labels = np.linspace(0, 1, 400) < 0.3
     slope, intercept = calibration.fit_platt(values, labels)
@@ -57,7 +55,7 @@ def test_platt_holds_where_margins_separate():
 
 
 def test_few_suspended_customers_get_a_level_only(margins):
-    """Below thirty suspended customers the slope stays 1; from there on it is Platt's."""
+    """With fewer than thirty suspended customers the slope is 1, otherwise it is Platt's."""
     values, labels = margins
     order = np.argsort(~labels, kind="stable")
     few = order[int(labels.sum()) - 29 :]
@@ -83,14 +81,14 @@ def test_shift_moves_the_odds_by_the_ratio_of_the_rates():
 
 
 def test_no_portfolio_rate_shifts_nothing():
-    """Without a portfolio's rate, the sample's own holds."""
+    """Without a portfolio's rate, the sample's rate is used."""
     values = np.array([0.1, 0.7])
     assert calibration.prior_shift(0.16, None) == 0
     assert calibration.shifted(values, 0.0) is values
 
 
 def test_prior_weights_give_the_portfolio_its_rate():
-    """Weighted customers hold the portfolio's share of suspended ones, and weigh as much as before in all."""
+    """The weighted share of suspended customers is the portfolio's, and the total weight doesn't change."""
     labels = np.arange(100) < 16
     weights = calibration.prior_weights(labels, 0.02)
     assert weights[labels].sum() / weights.sum() == pytest.approx(0.02)

@@ -1,4 +1,4 @@
-"""Cut-offs."""
+"""Cut-offs between the segments."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_max_f1_equals_trying_every_cut(rows):
 @settings(max_examples=60, deadline=None)
 @given(cases, st.floats(0.05, 1.0))
 def test_recall_cut_is_the_highest_that_finds_enough(rows, least):
-    """The cut-off finds the share asked for, and the next higher probability doesn't."""
+    """The cut-off finds the required share, and the next higher probability doesn't."""
     p, labels = _arrays(rows)
     cut = thresholds.recall_at_least(least, labels, p, np.ones(len(p)))
     found = (labels & (p >= cut)).sum() / labels.sum()
@@ -57,7 +57,7 @@ def test_recall_cut_is_the_highest_that_finds_enough(rows, least):
 @settings(max_examples=60, deadline=None)
 @given(cases, st.floats(0.0, 1.0))
 def test_capacity_is_never_exceeded_and_always_used(rows, share):
-    """At most the share reaches the cut-off; one group of equal probabilities more would be too many."""
+    """At most the share reaches the cut-off; with one more group of equal probabilities it would be exceeded."""
     p, _ = _arrays(rows)
     cut = thresholds.within_capacity(share, p, np.ones(len(p)))
     reached = p >= cut
@@ -67,7 +67,7 @@ def test_capacity_is_never_exceeded_and_always_used(rows, share):
 
 
 def test_least_cost_equals_pricing_both_choices(costs):
-    """At the cut-off flagging and leaving alone cost the same; above it flagging is cheaper."""
+    """At the cut-off, flagging and not flagging cost the same; above it, flagging costs less."""
     cut = thresholds.least_cost(costs)
     for p, cheaper in ((cut - 0.01, False), (cut + 0.01, True)):
         flag = costs.review + (1 - p) * costs.wrongly_flagged
@@ -75,7 +75,7 @@ def test_least_cost_equals_pricing_both_choices(costs):
 
 
 def test_loss_matrix_cuts_equal_pricing_three_actions(costs):
-    """On a fine grid, the cheapest of leaving, reviewing and proposing changes exactly at the two cut-offs."""
+    """On a fine grid, the action of least cost changes exactly at the two cut-offs."""
     cuts = thresholds.loss_matrix_cuts(costs)
     grid = np.linspace(0.001, 0.999, 999)
     leave = grid * costs.missed_risky
@@ -88,13 +88,13 @@ def test_loss_matrix_cuts_equal_pricing_three_actions(costs):
 
 
 def test_pointless_costs_are_refused(costs):
-    """Where reviewing never pays, the costs are wrong, and the message names them."""
+    """Costs with which a review never costs the least are refused by name."""
     with pytest.raises(ConfigError, match=r"costs\.missed_risky"):
         thresholds.loss_matrix_cuts(msgspec.structs.replace(costs, review=5000))
 
 
 def test_review_capacity_raises_medium(costs):
-    """With few reviews a week, Medium begins where the expected number of customers fits."""
+    """With few reviews a week, Medium is raised until the expected number of customers fits."""
     p = np.linspace(0, 0.9, 100)
     labels = p > 0.5
     few = msgspec.structs.replace(costs, reviews_per_week=5)
@@ -103,7 +103,7 @@ def test_review_capacity_raises_medium(costs):
 
 
 def test_high_is_never_below_medium(costs):
-    """With hardly any capacity, Medium passes High, and High rises with it."""
+    """With almost no capacity, Medium rises above High, and High rises with it."""
     p = np.linspace(0, 0.9, 100)
     none = msgspec.structs.replace(costs, reviews_per_week=0)
     cuts = thresholds.segment_cuts(none, p, p > 0.5, np.ones(100), per_week=50)
@@ -112,7 +112,7 @@ def test_high_is_never_below_medium(costs):
 
 @pytest.mark.parametrize(("strategy", "expected"), [("max_f1", 0.5), ("least_cost", None), ("recall", 0.7)])
 def test_the_configured_strategy_decides_high(costs, strategy, expected):
-    """High begins where the configured strategy says, and Medium not above it."""
+    """The configured strategy determines High, and Medium is never above High."""
     p = np.round(np.linspace(0, 1, 101), 2)
     labels = p >= 0.5
     chosen = msgspec.structs.replace(costs, strategy=strategy, least_recall=0.6, reviews_per_week=1000)
@@ -122,7 +122,7 @@ def test_the_configured_strategy_decides_high(costs, strategy, expected):
 
 
 def test_weights_count_as_repeated_customers():
-    """A customer of weight three counts like three."""
+    """A customer of weight three counts as three customers."""
     p, labels = np.array([0.1, 0.4, 0.6, 0.9]), np.array([False, True, False, True])
     weights = np.array([3.0, 1.0, 2.0, 1.0])
     repeated = np.repeat(np.arange(4), weights.astype(int))

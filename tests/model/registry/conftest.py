@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def author() -> Author:
-    """Somebody who changes a registry."""
+    """The author of a change."""
     return Author(by="a.tester", at="2026-01-05T09:30:00Z", why="better on the spring cohort")
 
 
 @pytest.fixture(scope="session")
 def bundles(write_tiny_bundle: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three bundles that differ."""
+    """Three different bundles."""
     folder = tmp_path_factory.mktemp("bundles")
     for seed in range(3):
         write_tiny_bundle(folder / str(seed), seed=seed)
@@ -31,11 +31,11 @@ def bundles(write_tiny_bundle: Callable[..., str], tmp_path_factory: pytest.Temp
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    """An empty registry in a folder that isn't there yet."""
+    """An empty registry in a folder that doesn't exist yet."""
     return Registry.at(tmp_path / "registry")
 
 
 @pytest.fixture
 def filled(registry: Registry, bundles: list[Path], author: Author) -> tuple[Registry, list[str]]:
-    """A registry that holds three bundles, and their versions."""
+    """A registry with three bundles, and their versions."""
     return registry, [registry.add(bundle, author) for bundle in bundles]

@@ -15,7 +15,7 @@ from customer_risk.model.errors import RegistryError
 
 @pytest.fixture
 def run(tmp_path):
-    """Run a subcommand on a registry in a temporary folder; gives what it printed."""
+    """Run a subcommand on a registry in a temporary folder; return its output."""
 
     def _run(*arguments: object) -> str:
         words = [str(argument) for argument in arguments]
@@ -29,7 +29,7 @@ def run(tmp_path):
 
 
 def test_walk_through_add_promote_rollback_list_and_resolve(run, bundles):
-    """The subcommands together do what the guide says."""
+    """The subcommands do what the guide says."""
     first, second = run("add", bundles[0]).strip(), run("add", bundles[1]).strip()
     run("promote", first[:12], "--why", "the first", "--by", "ann")
     run("promote", second[:12], "--alias", "challenger", "--why", "trying", "--by", "ann")
@@ -46,15 +46,15 @@ def test_walk_through_add_promote_rollback_list_and_resolve(run, bundles):
     assert "it won" in history[5]
 
 
-def test_json_list_carries_whole_hashes(run, bundles):
-    """Programs get what people needn't read."""
+def test_json_list_has_full_hashes(run, bundles):
+    """The JSON output has full hashes."""
     version = run("add", bundles[0]).strip()
     assert json.loads(run("list", "--json"))[0]["version"] == version
     assert json.loads(run("list", "--history", "--json"))[0]["bundle"] == version
 
 
 def test_author_is_the_login_name_and_the_time_is_utc(run, bundles):
-    """Who and when need not be typed."""
+    """The author and the time of a change have defaults."""
     before = datetime.now(UTC).replace(microsecond=0)
     run("add", bundles[0])
     line = json.loads(run("list", "--history", "--json"))[0]
@@ -62,14 +62,14 @@ def test_author_is_the_login_name_and_the_time_is_utc(run, bundles):
     assert before <= datetime.fromisoformat(line["at"]) <= datetime.now(UTC)
 
 
-def test_nameless_user_must_say_who_they_are(run, bundles, monkeypatch):
-    """A container's user without a name has to use --by."""
+def test_user_without_a_login_name_must_give_a_name(run, bundles, monkeypatch):
+    """A user without a login name, as in a container, must give --by."""
 
     def nobody() -> str:
         raise OSError("no user name")
 
     monkeypatch.setattr(getpass, "getuser", nobody)
-    with pytest.raises(RegistryError, match="Name yourself with --by"):
+    with pytest.raises(RegistryError, match="Give your name with --by"):
         run("add", bundles[0])
 
 
@@ -82,12 +82,12 @@ def test_change_of_alias_asks_for_its_reason(words):
 
 
 def test_empty_registry_lists_itself_as_empty(run):
-    """An empty list says how to fill it."""
+    """The list of an empty registry says how to add a bundle."""
     assert "registry add BUNDLE" in run("list")
 
 
 def test_promoting_what_is_champion_says_that_nothing_changed(run, bundles):
-    """A repeated command is harmless."""
+    """A repeated promotion changes nothing and says so."""
     run("add", bundles[0])
     version = run("list", "--json")
     run("promote", json.loads(version)[0]["version"], "--why", "first")
@@ -95,10 +95,10 @@ def test_promoting_what_is_champion_says_that_nothing_changed(run, bundles):
 
 
 def test_cut_off_adding_is_shown_as_such(run, bundles, tmp_path):
-    """The list doesn't invent an author."""
+    """A bundle without an entry in the history is listed as such."""
     run("add", bundles[0])
     (tmp_path / "registry" / "aliases.json").unlink()
-    assert "not written down" in run("list")
+    assert "not in the history" in run("list")
 
 
 def test_a_reason_cannot_forge_a_row(run, bundles):

@@ -1,4 +1,4 @@
-"""A bundle fetched by its hash."""
+"""Downloads a bundle by its hash."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def place(tmp_path) -> Path:
 
 
 def test_pulled_bundle_is_the_one_that_was_pinned(filled, place, tmp_path):
-    """It loads, and its version is the hash."""
+    """The bundle loads, and its version is the hash."""
     version = filled[1][0]
     assert pull(version, FolderStore(place), tmp_path / "out")
     assert load_bundle(tmp_path / "out").version == version
 
 
-def test_pulling_again_changes_nothing_and_asks_nobody(filled, place, tmp_path):
-    """A container that is restarted finds its bundle, even where the registry is gone."""
+def test_pulling_again_changes_nothing_and_sends_no_request(filled, place, tmp_path):
+    """A restarted container finds its bundle, also without the registry."""
     version = filled[1][0]
     pull(version, FolderStore(place), tmp_path / "out")
     before = (tmp_path / "out").stat()
@@ -41,7 +41,7 @@ def test_pulling_again_changes_nothing_and_asks_nobody(filled, place, tmp_path):
 
 
 def test_another_bundle_is_replaced_whole(filled, place, tmp_path):
-    """What stood there before is gone, and nothing lies beside it."""
+    """The other bundle is removed, and no temporary folder is left."""
     for version in filled[1][:2]:
         assert pull(version, FolderStore(place), tmp_path / "pod" / "out")
     assert load_bundle(tmp_path / "pod" / "out").version == filled[1][1]
@@ -49,7 +49,7 @@ def test_another_bundle_is_replaced_whole(filled, place, tmp_path):
 
 
 def test_damaged_bundle_in_the_way_is_fetched_anew(filled, place, tmp_path):
-    """A half-written or altered copy doesn't count as held."""
+    """An incomplete or altered copy is downloaded again."""
     version = filled[1][0]
     pull(version, FolderStore(place), tmp_path / "out")
     (tmp_path / "out" / "trees.json").unlink()
@@ -57,26 +57,26 @@ def test_damaged_bundle_in_the_way_is_fetched_anew(filled, place, tmp_path):
     assert load_bundle(tmp_path / "out").version == version
 
 
-def test_folder_of_something_else_is_left_alone(filled, place, tmp_path):
-    """A wrong --out removes nobody's files."""
+def test_folder_with_other_files_is_not_changed(filled, place, tmp_path):
+    """A folder with other files is refused and not changed."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.doc").write_text("years of work")
-    with pytest.raises(RegistryError, match="holds something that is no bundle"):
+    with pytest.raises(RegistryError, match="has files that aren't a bundle"):
         pull(filled[1][0], FolderStore(place), tmp_path / "out")
     assert (tmp_path / "out" / "thesis.doc").exists()
 
 
 @pytest.mark.parametrize("reference", ["champion", "3f2a9c01", "F" * 64, "../" + "a" * 61])
 def test_only_a_whole_hash_is_pulled(tmp_path, reference):
-    """An alias could point elsewhere tomorrow; a short hash could come to mean two bundles."""
+    """Aliases, short hashes and paths are refused."""
     with pytest.raises(RegistryError, match="resolve champion"):
         pull(reference, FolderStore(tmp_path), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.usefixtures("filled")
-def test_absent_bundle_is_told_and_nothing_is_left(place, tmp_path):
-    """The message names the hash and how to see what there is."""
+def test_absent_bundle_is_reported_and_nothing_is_left(place, tmp_path):
+    """The message names the unknown hash and the command that lists bundles."""
     with pytest.raises(RegistryError, match=f"no bundle {'a' * 64}.*registry list"):
         pull("a" * 64, FolderStore(place), tmp_path / "pod" / "out")
     assert list((tmp_path / "pod").iterdir()) == []
@@ -92,7 +92,7 @@ def test_absent_bundle_is_told_and_nothing_is_left(place, tmp_path):
     ],
 )
 def test_altered_bundle_is_refused(filled, place, tmp_path, alter, told):
-    """Each file must be what was added; what isn't never comes to stand at its place."""
+    """Each file must be the one that was added; nothing is left of an altered bundle."""
     version = filled[1][0]
     held = place / "bundles" / version
     for path in held.iterdir():
@@ -103,8 +103,8 @@ def test_altered_bundle_is_refused(filled, place, tmp_path, alter, told):
     assert list((tmp_path / "pod").iterdir()) == []
 
 
-def test_manifest_that_is_no_manifest_is_told_so(place, tmp_path):
-    """A folder may be called by its manifest's hash and still hold nonsense."""
+def test_unreadable_manifest_is_reported(place, tmp_path):
+    """A manifest that isn't JSON is refused, also if its hash is right."""
     import hashlib
 
     version = hashlib.sha256(b"nonsense").hexdigest()
@@ -114,15 +114,15 @@ def test_manifest_that_is_no_manifest_is_told_so(place, tmp_path):
         pull(version, FolderStore(place), tmp_path / "out")
 
 
-def test_place_that_cannot_be_written_is_told(filled, place, tmp_path):
-    """A file in the way of the folder ends it with a sentence."""
+def test_place_that_cannot_be_written_is_reported(filled, place, tmp_path):
+    """A file in the path of the target is reported."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(RegistryError, match="Make the folder above it writable"):
+    with pytest.raises(RegistryError, match="Make its parent folder writable"):
         pull(filled[1][0], FolderStore(place), tmp_path / "file" / "out")
 
 
 def test_files_come_as_they_are_and_can_be_replaced(filled, place, tmp_path):
-    """The registry's copies are read-only; a pod's may be removed by the next pull."""
+    """The registry's files are read-only; the pod's copies can be replaced."""
     version = filled[1][0]
     pull(version, FolderStore(place), tmp_path / "out")
     for path in (place / "bundles" / version).iterdir():
@@ -133,23 +133,23 @@ def test_files_come_as_they_are_and_can_be_replaced(filled, place, tmp_path):
 
 @pytest.mark.parametrize("where", ["s3://bucket", "gs://", "gs:///prefix"])
 def test_address_of_no_registry_is_refused(where):
-    """Neither a folder nor a bucket."""
+    """An address that is neither a folder nor a bucket is refused."""
     with pytest.raises(ConfigError, match=r"gs://BUCKET/PREFIX"):
         open_store(where)
 
 
 def test_command_pulls_and_says_where(filled, place, tmp_path):
-    """The command does what a pod's init container asks of it, twice."""
+    """The command downloads a bundle once, and says what it did."""
     version = filled[1][0]
     arguments = ["pull", version, "--registry", str(place), "--out", str(tmp_path / "out")]
     first, second = (CliRunner().invoke(command, arguments) for _ in range(2))
     assert (first.exit_code, second.exit_code) == (0, 0), first.output
-    assert f"holds {version}, fetched from {place}" in first.stderr
-    assert f"holds {version}, as it did" in second.stderr
+    assert f"has bundle {version}, downloaded from {place}" in first.stderr
+    assert f"has bundle {version}, unchanged" in second.stderr
 
 
 def test_pull_imports_neither_numba_nor_a_cloud(filled, place, tmp_path):
-    """It is the first thing that a pod does: nothing slow is loaded for a folder."""
+    """The command for a folder imports no slow library."""
     code = (
         "import sys\nfrom customer_risk.model.cli.registry import registry\n"
         "registry(standalone_mode=False)\n"

@@ -9,7 +9,7 @@ import jwt
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -72,7 +72,7 @@ def test_unusable_members(document) -> None:
     assert keys.parse(document, EVERY) == {}
 
 
-@examples(max_examples=300, deadline=None)
+@examples(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_member(rsa_key, ec_key, jwk, data) -> None:
     """Wrong values in a member's fields don't affect the other keys."""
