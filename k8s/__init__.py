@@ -1,1 +1,1 @@
-"""What a cluster needs for the service, and how releases get there."""
+"""The Kubernetes objects and Google Cloud resources that the service needs, and the commands that deploy a release."""

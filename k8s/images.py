@@ -1,7 +1,6 @@
-"""Pins the images that others publish by their digests: `scripts/pin-images` writes the digests into FILES.
+"""Pins the images of other publishers by digest: `scripts/pin-images` writes the digests into FILES.
 
-The publisher of an image can move its tag, but not its digest. Files name an image as NAME:TAG or
-NAME:TAG@sha256:DIGEST.
+A publisher can move the tag of an image, but not its digest. Files name an image as NAME:TAG or NAME:TAG@sha256:DIGEST.
 """
 
 from __future__ import annotations
@@ -24,12 +23,13 @@ FILES: Final = (
     "benchmarks/stock-image/Dockerfile",
     "tests/e2e/emulators/Dockerfile",
     "k8s/cloudbuild/builder.Dockerfile",
+    "k8s/operator/Dockerfile",
     "cloudbuild.yaml",
     "k8s/cloudbuild/bundle.yaml",
     "k8s/cloudbuild/production.yaml",
 )
-# The base of a Dockerfile, its default, and the image of a build step. Images that the build itself makes begin with
-# customer-risk.
+# The base image of a Dockerfile, its default, and the image of a build step. Names of images that the build itself
+# makes begin with customer-risk.
 _IMAGE: Final = re.compile(
     r"^(?P<before>FROM |ARG BASE=| +name: )(?P<image>(?!customer-risk)[^\s$@]+:[\w.-]+)"
     r"(?P<digest>@sha256:[0-9a-f]{64})?(?=\s)",
@@ -46,16 +46,16 @@ _CHALLENGE: Final = re.compile(r'(\w+)="([^"]*)"')
 
 
 class DigestNotFound(Exception):
-    """A registry returned no digest of an image; the message says why."""
+    """A registry returned no digest of an image; the message has the reason."""
 
 
 def images_in(text: str) -> dict[str, str]:
-    """Return the images that a file names, each with its digest, which is empty for an image that isn't pinned."""
+    """Return the images that a file names, each with its digest; the digest of an image that isn't pinned is empty."""
     return {each["image"]: (each["digest"] or "").removeprefix("@") for each in _IMAGE.finditer(text)}
 
 
 def with_digests(text: str, digests: Mapping[str, str]) -> str:
-    """Return the text of a file with `digests` by image; images that aren't among them stay as they are."""
+    """Return the text of a file with each image pinned to its digest in `digests`; other images are unchanged."""
 
     def replace(found: re.Match[str]) -> str:
         digest = digests.get(found["image"])
@@ -65,7 +65,7 @@ def with_digests(text: str, digests: Mapping[str, str]) -> str:
 
 
 def digest_of(image: str, client: httpx2.Client) -> str:
-    """Return the digest of NAME:TAG that its registry serves now, for all platforms; raises DigestNotFound."""
+    """Return the digest of NAME:TAG, for all platforms, that the registry serves now; raises DigestNotFound."""
     name, _, tag = image.rpartition(":")
     host, repository = _registry_and_repository(name)
     scheme = "http" if host.partition(":")[0] in _LOCAL_HOSTS else "https"
@@ -79,7 +79,7 @@ def digest_of(image: str, client: httpx2.Client) -> str:
     except httpx2.HTTPError as error:
         raise DigestNotFound(f"{host} can't be reached: {error}") from error
     if answer.status_code != httpx2.codes.OK:
-        raise DigestNotFound(f"{host} answers {answer.status_code}")
+        raise DigestNotFound(f"{host} returned {answer.status_code}")
     digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
     declared = answer.headers.get("docker-content-digest", digest)
     if declared != digest:
@@ -88,7 +88,7 @@ def digest_of(image: str, client: httpx2.Client) -> str:
 
 
 def _registry_and_repository(name: str) -> tuple[str, str]:
-    """Return the registry and the repository of an image's name, as Docker reads the name."""
+    """Return the registry and the repository in an image's name, as Docker interprets the name."""
     first, _, rest = name.partition("/")
     if rest and ("." in first or ":" in first or first == "localhost"):
         return first, rest
@@ -96,26 +96,26 @@ def _registry_and_repository(name: str) -> tuple[str, str]:
 
 
 def _token(challenge: str, client: httpx2.Client) -> str:
-    """Return the token that a registry issues to anybody, from the address in its challenge; raises DigestNotFound."""
+    """Return the anonymous token from the address in a registry's challenge; raises DigestNotFound."""
     asked = dict(_CHALLENGE.findall(challenge))
     realm = asked.pop("realm", "")
     if not challenge.lower().startswith("bearer ") or not realm:
-        raise DigestNotFound("its registry demands a password; only images that need none can be pinned")
+        raise DigestNotFound("its registry requires a password; only public images can be pinned")
     answer = client.get(realm, params=asked)
     if answer.status_code != httpx2.codes.OK:
-        raise DigestNotFound(f"{realm} answers {answer.status_code}")
+        raise DigestNotFound(f"{realm} returned {answer.status_code}")
     document = answer.json()
     return str(document.get("token") or document.get("access_token") or "")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--check", is_flag=True, help="Change nothing; end with 1 if a file would change.")
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 if a file would change.")
 @click.option("--root", default=ROOT, type=click.Path(path_type=Path), help="The checkout.", show_default=False)
 def main(root: Path, *, check: bool) -> None:
-    """Write the digest of each image that others publish beside its tag, as its registry serves it now.
+    """Write the current digest of each image of another publisher after its tag.
 
-    An image whose registry returns no digest stays as it is. The command then ends with 1, after it has written all
-    others.
+    If a registry returns no digest of an image, the image is unchanged; the command still writes all others, and exits
+    with 1.
     """
     texts = {root / file: (root / file).read_text(encoding="utf-8") for file in FILES if (root / file).exists()}
     before: dict[str, set[str]] = {}

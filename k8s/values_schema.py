@@ -1,8 +1,8 @@
-"""The schema of the chart's values: `python -m k8s.values_schema` writes what follows from other files anew.
+"""The schema of the chart's values: `python -m k8s.values_schema` updates what other files determine.
 
-What a value that becomes a setting may be follows from the setting's type; what describes a value is its comment in
-values.yaml, or the setting's description where it has none. All else is written by hand and stays: Kubernetes' own
-values, and what the chart demands beyond the setting's type (a pattern, a list that isn't empty).
+The type of a setting determines the schema of its value, values.yaml determines descriptions and mandatory keys. The
+rest is written by hand: values of Kubernetes, and what the chart demands beyond a setting's type (a pattern, a list
+that isn't empty).
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 import msgspec
+import yaml
 
 from customer_risk.serving.record.sinks.settings import SinkSettings
 from customer_risk.serving.settings import Settings
 from customer_risk.serving.settings_guide import descriptions
 
 CHART: Final = Path(__file__).parent.parent / "helm/customer-risk"
-# Settings that are no values: the chart gives them, as Services, probes and volumes name the same, or a pod has no use
-# for them: only `customer-risk audit` uses older keys and the access log.
+# Settings without a value in the chart: the chart sets them itself, because Services, probes and volumes must agree
+# with them, or no pod uses them (only `customer-risk audit` uses older keys and the access log).
 NO_VALUES: Final = frozenset(
     (
         "run_folder",
@@ -48,7 +49,7 @@ NO_VALUES: Final = frozenset(
 _RENAMED: Final = {"model_name": "model.name", "record.ship.sinks": "record.sinks"}
 _SINKS: Final = {each.__struct_config__.tag: each for each in get_args(SinkSettings)}
 _LEAST: Final = ("minimum", "exclusiveMinimum")
-# What a setting's type can say of a value; any other key of a value's schema is the chart's.
+# Keys that a setting's type determines; any other key of a value's schema is written by hand.
 _OF_TYPES: Final = ("type", "enum", *_LEAST, "maximum", "exclusiveMaximum", "description")
 _WIDTH: Final = 130
 _KEY: Final = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z]\w*):")
@@ -57,7 +58,7 @@ Schema = dict[str, Any]
 
 
 def values_schema(schema: Schema, values: str) -> Schema:
-    """Return the schema with all that follows from the settings and from the text of values.yaml."""
+    """Return the schema, updated from the settings and from the text of values.yaml."""
     made: Schema = json.loads(json.dumps(schema))
     for path, setting in _settings(Settings):
         if path not in NO_VALUES and path != "model_name":
@@ -67,16 +68,17 @@ def values_schema(schema: Schema, values: str) -> Schema:
     sinks["oneOf"] = [_sink(tag, there.get(tag, {})) for tag in _SINKS]
     for path, comment in comments(values):
         _value(made, path)["description"] = comment
+    _require(made, yaml.safe_load(values))
     return made
 
 
 def comments(values: str) -> Iterator[tuple[str, str]]:
-    """Yield the path of each value that stands under a comment, and the comment's text."""
+    """Yield the path of each value that has a comment above it, and the comment's text."""
     above: list[str] = []
     keys: list[tuple[int, str]] = []  # the key's indentation, and the key
     for line in values.splitlines():
         if line.lstrip().startswith("#"):
-            above.append(line.strip().removeprefix("#").strip())
+            above.append(line.strip().removeprefix("#").removeprefix(" --").strip())
             continue
         if found := _KEY.match(line):
             keys = [*(each for each in keys if each[0] < len(found["indent"])), (len(found["indent"]), found["key"])]
@@ -86,12 +88,12 @@ def comments(values: str) -> Iterator[tuple[str, str]]:
 
 
 def text_of(schema: Schema) -> str:
-    """Return the schema as its file has it: what fits into a line stands in one."""
+    """Return the text of the schema's file: each part that fits into a line is on one line."""
     return _written(schema, "", 0) + "\n"
 
 
 def _settings(kind: type[msgspec.Struct], before: str = "") -> Iterator[tuple[str, Schema]]:
-    """Yield each setting's path, and what its type and its description say."""
+    """Yield each setting's path, and the schema of its type and description."""
     schemas = _of_types(kind)
     for each in msgspec.structs.fields(kind):
         if isinstance(each.type, type) and issubclass(each.type, msgspec.Struct):
@@ -101,7 +103,7 @@ def _settings(kind: type[msgspec.Struct], before: str = "") -> Iterator[tuple[st
 
 
 def _of_types(kind: type[msgspec.Struct]) -> dict[str, Schema]:
-    """Return what the types and the descriptions of settings say, by the settings' names."""
+    """Return the schemas of a section's settings by name."""
     (_, *_), found = msgspec.json.schema_components((kind,))
     said = descriptions(kind)
     return {
@@ -112,14 +114,14 @@ def _of_types(kind: type[msgspec.Struct]) -> dict[str, Schema]:
 
 
 def _sink(tag: str, there: Schema) -> Schema:
-    """Return the schema of one type of sink; its keys are written as in the settings file."""
+    """Return the schema of one type of sink, whose keys are the settings' own."""
     settings = {name: _joined(setting, there.get(name, {})) for name, setting in _of_types(_SINKS[tag]).items()}
     properties = {"type": {"const": tag}, **settings}
     return {"type": "object", "additionalProperties": False, "properties": properties, "required": ["type"]}
 
 
 def _plain(schema: Mapping[str, Any]) -> Schema:
-    """Return what msgspec says of a type in the words of the chart's schema."""
+    """Return msgspec's schema of a type without references and titles."""
     if "anyOf" in schema:
         (some,) = (each for each in schema["anyOf"] if each.get("type") != "null")
         return {**_plain(some), "type": [some["type"], "null"]}
@@ -139,7 +141,7 @@ def _set(schema: Schema, path: str, setting: Schema) -> None:
 
 
 def _joined(setting: Schema, value: Schema) -> Schema:
-    """Return what the setting's type says, with what the chart demands beyond it."""
+    """Return the schema of a setting's type, combined with the hand-written parts of the value's schema."""
     bounded = any(key in setting for key in _LEAST)
     kept = {key: each for key, each in value.items() if key not in _OF_TYPES or (key in _LEAST and not bounded)}
     if "items" in setting:
@@ -155,12 +157,23 @@ def _value(schema: Schema, path: str) -> Schema:
     return found
 
 
+def _require(schema: Schema, defaults: Mapping[str, Any]) -> None:
+    """Make each key mandatory that may not be null: Helm removes a default that a values file sets to null."""
+    if not defaults or "properties" not in schema:
+        return
+    schemas = schema["properties"]
+    schema["required"] = [key for key in defaults if "null" not in schemas[key].get("type", ())]
+    for key, value in defaults.items():
+        if isinstance(value, dict):
+            _require(schemas[key], value)
+
+
 def _camel(name: str) -> str:
     return re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
 
 
 def _written(value: Any, indent: str, before: int) -> str:
-    """Return JSON; `before` is the length of what stands before it in its line."""
+    """Return JSON; `before` is the length of the line's text before it."""
     line = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict | list) or not value or before + len(line) < _WIDTH:
         return line

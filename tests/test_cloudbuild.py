@@ -20,7 +20,7 @@ RECIPE = ROOT / "k8s/cloudbuild/builder.Dockerfile"
 FILES = ("cloudbuild.yaml", "k8s/cloudbuild/production.yaml", "k8s/cloudbuild/bundle.yaml")
 SCRIPTS = sorted((ROOT / "scripts/cloudbuild").iterdir())
 BUILT_IN = {"PROJECT_ID", "COMMIT_SHA"}
-# What Cloud Build's API knows of; it refuses anything else, but only once the build is asked for.
+# The fields that Cloud Build's API accepts. It refuses any other field, but only when the build is submitted.
 TOP = {"substitutions", "steps", "options", "timeout"}
 STEP = {"id", "name", "entrypoint", "args", "waitFor", "timeout"}
 OPTIONS = {"dynamicSubstitutions", "substitutionOption", "logging", "machineType", "env"}
@@ -72,20 +72,20 @@ def test_every_script_that_a_step_runs_exists(build) -> None:
 
 
 def test_every_script_is_run_by_a_step() -> None:
-    """No script is left over from a step that is gone."""
+    """No script belongs to a step that was removed."""
     run = {ROOT / step["args"][0] for name in FILES for step in _read(name)["steps"] if step["entrypoint"] == "bash"}
     assert run == set(SCRIPTS)
 
 
 def test_every_substitution_is_declared_and_used(build) -> None:
-    """A word that isn't declared ends the build when it is asked for, and so does one that isn't used."""
+    """Cloud Build refuses a build with a substitution that isn't declared or isn't used."""
     declared = build["substitutions"]
     used = set(re.findall(r"\$\{?(\w+)", yaml.safe_dump({**build, "substitutions": list(declared.values())})))
     assert used - BUILT_IN == set(declared)
 
 
-def test_every_variable_that_a_script_wants_is_given(build) -> None:
-    """What the scripts read from the environment is what the file puts there, and nothing more."""
+def test_every_variable_of_a_script_is_set(build) -> None:
+    """The file sets exactly the environment variables that the scripts read."""
     given = {each.partition("=")[0] for each in build["options"]["env"]}
     wanted = set()
     for step in build["steps"]:
@@ -95,8 +95,8 @@ def test_every_variable_that_a_script_wants_is_given(build) -> None:
     assert wanted - {"PWD", "PATH"} == given
 
 
-def test_every_field_is_one_that_cloud_build_knows(build) -> None:
-    """A misspelt field is refused by Cloud Build only at the next merge."""
+def test_cloud_build_knows_every_field(build) -> None:
+    """A misspelt field fails this test; Cloud Build would refuse it only at the next merge."""
     assert set(build) <= TOP
     assert set(build["options"]) <= OPTIONS
     for step in build["steps"]:
@@ -104,7 +104,7 @@ def test_every_field_is_one_that_cloud_build_knows(build) -> None:
 
 
 def test_every_step_waits_for_steps_before_it(build) -> None:
-    """Steps have different names, and wait only for ones that come earlier in the file."""
+    """Steps have unique names, and wait only for steps that are earlier in the file."""
     names = [step["id"] for step in build["steps"]]
     assert len(set(names)) == len(names)
     for index, step in enumerate(build["steps"]):
@@ -161,7 +161,7 @@ def test_the_system_tests_find_the_helm_that_deploys() -> None:
 
 
 def test_every_step_and_the_whole_have_a_limit(build) -> None:
-    """No step hangs until Cloud Build's default of an hour, and the whole outlasts its longest way through."""
+    """Each step has a time limit, and the build's limit exceeds that of its longest sequence of steps."""
     ends: dict[str, int] = {}
     for before, step in pairwise([{"id": "-"}, *build["steps"]]):
         after = step.get("waitFor", [before["id"]])
@@ -169,14 +169,14 @@ def test_every_step_and_the_whole_have_a_limit(build) -> None:
     assert max(_seconds(step["timeout"]) for step in build["steps"]) < max(ends.values()) <= _seconds(build["timeout"])
 
 
-def test_logs_go_to_cloud_logging_alone(build) -> None:
-    """A build under an account of its own has to say where; a bucket of logs would be one more thing to guard."""
+def test_logs_go_only_to_cloud_logging(build) -> None:
+    """A build with its own service account must name a destination of logs; a bucket would need protection too."""
     assert build["options"]["logging"] == "CLOUD_LOGGING_ONLY"
 
 
 @pytest.mark.parametrize("path", [*(ROOT / name for name in FILES), *SCRIPTS], ids=lambda path: path.name)
-def test_no_key_is_anywhere(path: Path) -> None:
-    """Who the build is comes from its trigger: no secret, no key file, no other account."""
+def test_no_file_has_a_key(path: Path) -> None:
+    """The build has the identity of its trigger: no secret, no key file, no other account."""
     said = path.read_text(encoding="utf-8")
     words = ("secret", "password", "activate-service-account", "application_credentials", "impersonate", "keys create")
     for word in words:
@@ -185,12 +185,12 @@ def test_no_key_is_anywhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*(ROOT / name for name in FILES), *SCRIPTS], ids=lambda path: path.name)
 def test_no_project_is_named(path: Path) -> None:
-    """Buckets, repositories and accounts are named through the project that the build runs in."""
+    """Names of buckets, repositories and accounts use the project that the build runs in."""
     said = path.read_text(encoding="utf-8")
     assert re.findall(r"gs://(?!\$|\.|\*)\S+|projects/(?!\$)\w+|docker\.pkg\.dev/(?!\$)\w+|\w+@\w+\.iam\.", said) == []
 
 
-def test_staging_is_deployed_only_when_all_else_holds() -> None:
+def test_staging_is_deployed_after_every_test() -> None:
     """The image is built after every test, pushed after the scan, proposed for production after staging answered."""
     build = _read("cloudbuild.yaml")
     before = _before(build)
@@ -201,13 +201,13 @@ def test_staging_is_deployed_only_when_all_else_holds() -> None:
 
 
 def test_production_builds_no_image_of_the_service_and_no_bundle() -> None:
-    """It takes the image and the bundle that it is given, and has no step that could make another."""
+    """The build deploys the given image and bundle, and has no step that makes another one."""
     ran = [step["args"][0] for step in _read("k8s/cloudbuild/production.yaml")["steps"]]
     assert [Path(each).name for each in ran] == ["build", "tools", "environment", "deploy"]
 
 
 def test_every_file_has_its_trigger_and_production_waits_for_an_approver() -> None:
-    """Three triggers; production's alone needs approval, and runs as an account that the others don't have."""
+    """There are three triggers; only production's needs approval, and it runs as an account of its own."""
     site = Site(project="some-project", repository="projects/p/locations/l/connections/c/repositories/r")
     made = [step.make for step in steps(site) if step.make[:4] == ("gcloud", "builds", "triggers", "create")]
     options = [dict(word.partition("=")[::2] for word in command if word.startswith("--")) for command in made]

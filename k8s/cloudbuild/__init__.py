@@ -1,1 +1,1 @@
-"""What the pipeline decides beyond running commands."""
+"""The builds of the pipeline, and the check of an image's vulnerabilities."""

@@ -1,5 +1,5 @@
-# The image that every step of the pipeline after the first runs in. Each build makes it first; no step pushes it (docs/guide/pipeline.md).
-# All steps share one image, because an environment that one image's Python made does not work with another image's Python.
+# The image of all steps of the pipeline after the first, which builds it; it isn't pushed (docs/guide/pipeline.md).
+# All steps share one image, because a virtual environment works only with the Python that created it.
 # Google's image alone is not enough: it has no make and no docker, and later versions have no Python for other programs.
 # Google deletes its images after a year: name newer ones by then.
 FROM gcr.io/google.com/cloudsdktool/google-cloud-cli:587.0.0-stable AS gcloud

@@ -1,4 +1,4 @@
-"""Which vulnerabilities of a scan stop a build: grave ones that can be mended, unless one was accepted for a time."""
+"""Decides which vulnerabilities of an image stop a build: critical and high ones with a fix that aren't accepted."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import yaml
 
 from customer_risk.model.terminal import echo
 
-GRAVE: Final = frozenset({"CRITICAL", "HIGH"})
+BLOCKING: Final = frozenset({"CRITICAL", "HIGH"})
 
 
 class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One that is let pass until a day, with the reason."""
+    """A vulnerability that doesn't stop builds up to and including the day `until`, and the reason."""
 
     id: str
     why: Annotated[str, msgspec.Meta(min_length=10)]
@@ -26,50 +26,50 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Acceptances(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file of those that are let pass."""
+    """The content of accepted.yaml."""
 
     accepted: tuple[Accepted, ...]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """One vulnerability of the scan."""
+    """One vulnerability of the scan. `fixed_in` has the package versions with a fix; it is empty if there is no fix."""
 
     id: str
     severity: str
     package: str
-    mended: str
+    fixed_in: str
 
     def __str__(self) -> str:
-        """Give it as a line of the build's log."""
-        return f"{self.severity:9} {self.id}  {self.package}: {self.mended or 'not mended yet'}"
+        """Return the vulnerability as a line of the build's log."""
+        return f"{self.severity:9} {self.id}  {self.package}: {self.fixed_in or 'no fix yet'}"
 
 
 def found(scan: list[dict[str, Any]]) -> Iterator[Found]:
-    """Read what `gcloud artifacts docker images list-vulnerabilities --format=json` printed.
+    """Yield the vulnerabilities in the output of `gcloud artifacts docker images list-vulnerabilities --format=json`.
 
-    Raises KeyError where it isn't of that form: a scan that can't be read is no clean one.
+    Raises KeyError if the output has another form, so that an unreadable scan isn't taken for a clean one.
     """
     for occurrence in scan:
         vulnerability = occurrence["vulnerability"]
         severity = vulnerability["effectiveSeverity"]
         issues = vulnerability["packageIssue"]
-        mended = [issue.get("fixedVersion", {}).get("fullName", "") for issue in issues if issue.get("fixAvailable")]
+        fixed = [issue.get("fixedVersion", {}).get("fullName", "") for issue in issues if issue.get("fixAvailable")]
         packages = sorted({issue["affectedPackage"] for issue in issues})
         name = occurrence["noteName"].rpartition("/")[2]
-        yield Found(name, severity, ", ".join(packages), ", ".join(filter(None, mended)))
+        yield Found(name, severity, ", ".join(packages), ", ".join(filter(None, fixed)))
 
 
 def stopping(every: list[Found], accepted: tuple[Accepted, ...], today: dt.date) -> list[Found]:
-    """Give those that stop the build."""
+    """Return the vulnerabilities that stop the build."""
     passing = {each.id for each in accepted if each.until >= today}
-    return [each for each in every if each.severity in GRAVE and each.mended and each.id not in passing]
+    return [each for each in every if each.severity in BLOCKING and each.fixed_in and each.id not in passing]
 
 
 @click.command()
 @click.argument("scan", type=click.Path(exists=True, path_type=Path))
 @click.argument("accepted", type=click.Path(exists=True, path_type=Path))
 def main(scan: Path, accepted: Path) -> None:
-    """List what SCAN found; end with 1 where something grave has a newer version and isn't in ACCEPTED."""
+    """List the vulnerabilities in SCAN; exit with 1 if a critical or high one has a fix and isn't in ACCEPTED."""
     known = msgspec.convert(yaml.safe_load(accepted.read_text(encoding="utf-8")), Acceptances)
     every = list(found(msgspec.json.decode(scan.read_bytes(), type=list[dict[str, Any]])))
     stops = stopping(every, known.accepted, dt.datetime.now(dt.UTC).date())

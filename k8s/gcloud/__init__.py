@@ -1,1 +1,1 @@
-"""What the service needs of Google Cloud: made once, by `gcloud`, and safe to run again."""
+"""Creates with `gcloud` the Google Cloud resources that the service needs; every command can be repeated."""

@@ -1,4 +1,4 @@
-"""`python -m k8s.gcloud setup`, `bind` and `values`."""
+"""The commands `python -m k8s.gcloud setup`, `bind` and `values`."""
 
 from __future__ import annotations
 
@@ -26,27 +26,41 @@ def _member(_: click.Context, __: click.Parameter, value: str) -> str:
 
 
 @click.group()
-@click.option("--project", required=True, help="The project's id.")
-@click.option("--region", default=Site.region, show_default=True, help="Of cluster, images and builds.")
-@click.option("--location", default=Site.location, show_default=True, help="Of record, registry and datasets.")
+@click.option("--project", required=True, help="The id of the Google Cloud project.")
+@click.option(
+    "--region", default=Site.region, show_default=True, help="Region of the cluster, the images and the builds."
+)
+@click.option("--location", default=Site.location, show_default=True, help="Location of the buckets and datasets.")
 @click.pass_context
 def main(context: click.Context, project: str, region: str, location: str) -> None:
-    """Make what the service needs in Google Cloud. Nothing is changed without `--apply`: commands are printed."""
+    """Set up Google Cloud for the service.
+
+    `setup` and `bind` print their commands; with `--apply` they run them.
+    """
     context.obj = Site(project=project, region=region, location=location)
 
 
 @main.command()
 @click.option("--apply", "apply_", is_flag=True, help="Run the commands instead of printing them.")
-@click.option("--staging-host", default=dict(Site.hosts)["staging"], show_default=True, help="Staging's name in DNS.")
-@click.option("--host", default=dict(Site.hosts)["production"], show_default=True, help="Production's name in DNS.")
-@click.option("--repository", default="", help="Cloud Build's name of the connected repository; without: no triggers.")
-@click.option("--promoters", default="", callback=_member, help="Who adds and promotes bundles, as group:ADDRESS.")
-@click.option("--approvers", default="", callback=_member, help="Who lets a build into production.")
+@click.option("--staging-host", default=dict(Site.hosts)["staging"], show_default=True, help="Host name of staging.")
+@click.option("--host", default=dict(Site.hosts)["production"], show_default=True, help="Host name of production.")
+@click.option(
+    "--repository",
+    default="",
+    help="Cloud Build's resource name of the connected repository. Without it, no triggers are created.",
+)
+@click.option(
+    "--promoters", default="", callback=_member, help="Who adds and promotes bundles, for example group:ADDRESS."
+)
+@click.option("--approvers", default="", callback=_member, help="Who approves production's builds.")
 @click.option("--auditors", default="", callback=_member, help="Who reads the decision record.")
-@click.option("--erasers", default="", callback=_member, help="Who erases persons from it.")
+@click.option("--erasers", default="", callback=_member, help="Who erases a person's data from it.")
 @click.pass_obj
 def setup(site: Site, /, *, apply_: bool, staging_host: str, host: str, repository: str, **groups: str) -> None:
-    """Network, accounts, stores, cluster, certificates, roles and triggers; what is there stays."""
+    """Create network, accounts, buckets, datasets, cluster, certificates, roles and triggers.
+
+    Existing resources are kept. Settings of existing buckets are updated.
+    """
     whole = Site(
         project=site.project,
         region=site.region,
@@ -62,7 +76,10 @@ def setup(site: Site, /, *, apply_: bool, staging_host: str, host: str, reposito
 @click.option("--apply", "apply_", is_flag=True, help="Run the commands instead of printing them.")
 @click.pass_obj
 def bind(site: Site, /, *, apply_: bool) -> None:
-    """Let each build's account deploy to its namespace; after `kubectl apply -k k8s/overlays/gke`."""
+    """Let the account of each build deploy to its namespace.
+
+    Run `kubectl apply -k k8s/overlays/gke` first.
+    """
     _do(bindings(site), apply_=apply_)
 
 
@@ -70,12 +87,12 @@ def bind(site: Site, /, *, apply_: bool) -> None:
 @click.argument("environment", type=click.Choice(ENVIRONMENTS))
 @click.option("--image", required=True, help="REPOSITORY@sha256:DIGEST.")
 @click.option("--bundle", required=True, help="The bundle's hash.")
-@click.option("--host", required=True, help="The name in DNS that it answers at.")
-@click.option("--issuer", required=True, help="Whose tokens it takes.")
-@click.option("--audience", required=True, help="Whom tokens must be for.")
+@click.option("--host", required=True, help="Host name of the route.")
+@click.option("--issuer", required=True, help="Issuer of the accepted tokens.")
+@click.option("--audience", required=True, help="Audience of the accepted tokens.")
 @click.pass_obj
 def values(site: Site, /, environment: str, **given: str) -> None:
-    """Print the chart's values that follow from the project: image, bundle, route, account, where records go."""
+    """Print the chart's values for the project: image, bundle, route, account and record sinks."""
     try:
         found = site_values(site, environment, **given)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What is made, in the order in which it depends on each other."""
+"""The resources of a project, each after those that it depends on."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ APIS: Final = (
     *("dns", "iam", "iamcredentials", "logging", "monitoring", "ondemandscanning", "storage"),
 )
 _FOLDER: Final = Path(__file__).parent
-# Google's own addresses that only a VPC reaches; the chart's NetworkPolicy lets pods out to these alone.
+# Private addresses of Google's APIs, which the chart's NetworkPolicy allows.
 _PRIVATE: Final = "199.36.153.8,199.36.153.9,199.36.153.10,199.36.153.11"
 
 
 def steps(site: Site) -> Iterator[Step]:
-    """Give every step: what Google Cloud has to have before anything is deployed."""
+    """Return the steps that create everything a deployment needs in Google Cloud."""
     services = [f"{name}.googleapis.com" for name in APIS]
-    yield Step("the APIs that everything below uses", _gcloud(site, "services", "enable", *services))
+    yield Step("the APIs that the following steps use", _gcloud(site, "services", "enable", *services))
     yield from _network(site)
     yield from _accounts(site)
     yield from _stores(site)
     yield from _cluster(site)
     yield from _front(site)
-    for grant in grants(site):  # after the cluster, which brings the pool of workload identities
+    for grant in grants(site):  # after the cluster, which creates the workload identity pool
         yield grant.step(site)
     if site.repository:
         yield from _triggers(site)
 
 
 def bindings(site: Site) -> Iterator[Step]:
-    """Give the steps inside the cluster that name the project's accounts; `kubectl apply -k` goes before."""
+    """Return the steps that bind the project's accounts in the cluster; they need the objects of `kubectl apply -k`."""
     for environment, name in DEPLOYERS.items():
         where = ("rolebinding", "customer-risk-deployer", f"--namespace={site.namespace(environment)}")
         yield Step(
@@ -48,11 +48,11 @@ def bindings(site: Site) -> Iterator[Step]:
 def _network(site: Site) -> Iterator[Step]:
     region = f"--region={site.region}"
     yield _made(
-        site, "a network of the service's own", ("compute", "networks"), RELEASE, "--subnet-mode=custom"
+        site, "a network for the service", ("compute", "networks"), RELEASE, "--subnet-mode=custom"
     )  # fmt: skip
     yield _made(
         site,
-        "nodes and pods, with a private way to Google's APIs",
+        "the subnet of nodes and pods, with private access to Google's APIs",
         ("compute", "networks", "subnets"),
         RELEASE,
         f"--network={RELEASE}",
@@ -62,11 +62,16 @@ def _network(site: Site) -> Iterator[Step]:
         where=(region,),
     )
     yield _made(
-        site, "a router for the way out", ("compute", "routers"), RELEASE, f"--network={RELEASE}", where=(region,)
+        site,
+        "a router for outgoing connections",
+        ("compute", "routers"),
+        RELEASE,
+        f"--network={RELEASE}",
+        where=(region,),
     )
     yield _made(
         site,
-        "nodes without public addresses pull KServe's images through it",
+        "NAT, so that nodes without public addresses can pull KServe's images",
         ("compute", "routers", "nats"),
         RELEASE,
         "--auto-allocate-nat-external-ips",
@@ -75,7 +80,7 @@ def _network(site: Site) -> Iterator[Step]:
     )
     yield _made(
         site,
-        "Google's APIs have private addresses in this network",
+        "a DNS zone with private addresses of Google's APIs",
         ("dns", "managed-zones"),
         "googleapis",
         "--dns-name=googleapis.com.",
@@ -89,7 +94,7 @@ def _network(site: Site) -> Iterator[Step]:
     ):
         yield _made(
             site,
-            f"{name} in it",
+            f"the record {name} of this zone",
             ("dns", "record-sets"),
             name,
             f"--rrdatas={data}",
@@ -113,7 +118,7 @@ def _accounts(site: Site) -> Iterator[Step]:
 def _stores(site: Site) -> Iterator[Step]:
     yield _made(
         site,
-        "images; deployed by digest, so tags are only names",
+        "the repository of images",
         ("artifacts", "repositories"),
         RELEASE,
         "--repository-format=docker",
@@ -121,35 +126,35 @@ def _stores(site: Site) -> Iterator[Step]:
     )
     yield _made(
         site,
-        "what is in each image, by its digest",
+        "the package list (SBOM) of each image, by the image's digest",
         ("artifacts", "repositories"),
         f"{RELEASE}-sbom",
         "--repository-format=generic",
         where=(f"--location={site.region}",),
     )
-    yield _bucket(site, site.registry, "bundles; versions tell what an alias was", "--versioning")
+    yield _bucket(site, site.registry, "the bucket of bundles; object versions keep earlier aliases", "--versioning")
     for environment in ENVIRONMENTS:
-        # No retention policy: it would forbid erasing a person. Pods can't delete anyway, and soft delete keeps a week.
+        # No retention policy, because it would forbid erasing a person. Pods can't delete anyway.
         yield _bucket(
             site,
             site.record(environment),
-            f"{environment}'s record: cheaper after 90 days, gone after five years, a week to undo",
+            f"{environment}'s record: archived after 90 days, deleted after five years",
             "--soft-delete-duration=7d",
             f"--lifecycle-file={_FOLDER / 'record-lifecycle.json'}",
         )
         options = f"location = '{site.location}', storage_billing_model = 'PHYSICAL', max_time_travel_hours = 48"
         schema = f"`{site.project}.{site.dataset(environment)}`"
         yield Step(
-            f"{environment}'s record to query; `customer-risk audit init` makes its tables",
+            f"the dataset of {environment}'s record; `customer-risk audit init` creates its tables",
             sql(site, f"CREATE SCHEMA IF NOT EXISTS {schema} OPTIONS ({options})"),
         )
 
 
 def _cluster(site: Site) -> Iterator[Step]:
-    # Standard rather than Autopilot: Autopilot would give each pod a CPU limit equal to its request.
+    # Standard, because Autopilot sets a CPU limit equal to the request for each pod.
     yield _made(
         site,
-        "the cluster: private nodes in three zones, reached through IAM alone",
+        "the cluster: private nodes in three zones; access needs IAM",
         ("container", "clusters"),
         RELEASE,
         f"--network={RELEASE}",
@@ -181,7 +186,7 @@ def _cluster(site: Site) -> Iterator[Step]:
 
 
 def _front(site: Site) -> Iterator[Step]:
-    yield _made(site, "the address that DNS names", ("compute", "addresses"), RELEASE, where=("--global",))
+    yield _made(site, "the address for the DNS records", ("compute", "addresses"), RELEASE, where=("--global",))
     yield _made(
         site,
         "TLS 1.2 or later",
@@ -191,12 +196,12 @@ def _front(site: Site) -> Iterator[Step]:
         "--min-tls-version=1.2",
         where=("--global",),
     )
-    yield _made(site, "the map that the Gateway names", ("certificate-manager", "maps"), RELEASE)
+    yield _made(site, "the certificate map of the Gateway", ("certificate-manager", "maps"), RELEASE)
     for environment, host in site.hosts:
         name = f"customer-risk-{environment}"
         yield _made(
             site,
-            f"{host} is ours, as a CNAME in DNS proves",
+            f"the authorization for {host}, which a CNAME in DNS proves",
             ("certificate-manager", "dns-authorizations"),
             name,
             f"--domain={host}",
@@ -211,7 +216,7 @@ def _front(site: Site) -> Iterator[Step]:
         )
         yield _made(
             site,
-            f"{host}'s certificate in the map",
+            f"the entry of {host}'s certificate in the map",
             ("certificate-manager", "maps", "entries"),
             name,
             f"--hostname={host}",
@@ -223,13 +228,7 @@ def _front(site: Site) -> Iterator[Step]:
 def _triggers(site: Site) -> Iterator[Step]:
     build, release = (site.account(DEPLOYERS[each]) for each in ENVIRONMENTS)
     for name, kind, config, account, more in (
-        (
-            "customer-risk-main",
-            "github",
-            "cloudbuild.yaml",
-            build,
-            ("--branch-pattern=^main$",),
-        ),
+        ("customer-risk-main", "github", "cloudbuild.yaml", build, ("--branch-pattern=^main$",)),
         ("customer-risk-bundle", "manual", "k8s/cloudbuild/bundle.yaml", build, ("--branch=main",)),
         (
             "customer-risk-production",
@@ -263,9 +262,7 @@ def _bucket(site: Site, bucket: str, why: str, *settings: str) -> Step:
 
 def _made(site: Site, why: str, group: Command, name: str, *settings: str, where: Command = ()) -> Step:
     return Step(
-        why,
-        _gcloud(site, *group, "create", name, *where, *settings),
-        _gcloud(site, *group, "describe", name, *where),
+        why, _gcloud(site, *group, "create", name, *where, *settings), _gcloud(site, *group, "describe", name, *where)
     )
 
 

@@ -1,4 +1,4 @@
-"""Names: all that is made for one project follows from the few things that differ from site to site."""
+"""Names of a project's resources. All follow from the few values that differ between projects."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ DEPLOYERS: Final = {"staging": "customer-risk-build", "production": "customer-ri
 
 @dataclass(frozen=True)
 class Site:
-    """One project.
+    """The values of one project.
 
     project      its id
     region       of the cluster, the images and the builds
-    location     of the record, the registry and the datasets: a multi-region (EU) or a region
-    hosts        the name that each environment answers at
-    repository   Cloud Build's resource name of the connected repository; empty: no triggers are made
-    groups       who, as IAM writes members ("group:x@y"), for "auditors", "erasers", "promoters", "approvers"
+    location     of the buckets and the datasets: a multi-region (EU) or a region
+    hosts        the host name of each environment
+    repository   Cloud Build's resource name of the connected repository; empty: no triggers are created
+    groups       IAM members ("group:x@y") for "auditors", "erasers", "promoters" and "approvers"
     """
 
     project: str
@@ -40,25 +40,25 @@ class Site:
         return f"gs://{self.project}-customer-risk-registry"
 
     def record(self, environment: str) -> str:
-        """Give the bucket of an environment's decision record."""
+        """Return the bucket of an environment's decision record."""
         return f"gs://{self.project}-customer-risk-record-{environment}"
 
     def dataset(self, environment: str) -> str:
-        """Give the dataset of an environment's decision record."""
+        """Return the dataset of an environment's decision record."""
         return f"customer_risk_{environment}"
 
     def account(self, name: str) -> str:
-        """Give a service account's address."""
+        """Return a service account's address."""
         return f"{name}@{self.project}.iam.gserviceaccount.com"
 
     def pod(self, environment: str) -> str:
-        """Give the address of the account that an environment's pods act as."""
+        """Return the address of the account that an environment's pods act as."""
         return self.account(f"customer-risk-{environment}")
 
     def namespace(self, environment: str) -> str:
-        """Give an environment's namespace (k8s/environments makes it)."""
+        """Return an environment's namespace (k8s/environments makes it)."""
         return f"customer-risk-{environment}"
 
     def role(self, name: str) -> str:
-        """Give the name of a role of the project's own."""
+        """Return the name of a role of the project's own."""
         return f"projects/{self.project}/roles/{name}"

@@ -1,4 +1,4 @@
-"""A step makes one thing if it isn't there: printed for a person to read, or run."""
+"""A step creates one resource if it doesn't exist. Steps are printed as a shell script, or run."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Command = tuple[str, ...]
 
 
 class StepError(Exception):
-    """A command failed; the steps before it hold, and running everything again goes on from there."""
+    """A command failed. The steps before it are done; run all steps again to continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing.
+    """The commands for one resource.
 
-    why      what it is for, in a line
-    make     makes it; safe to repeat where `there` is empty
-    there    ends with 0 where it has been made
-    align    brings what is there to the settings wanted; safe to repeat
+    why      its purpose, in a line
+    make     creates it; can be repeated if `there` is empty
+    there    ends with 0 if it exists
+    align    updates its settings; can be repeated
     """
 
     why: str
@@ -30,29 +30,29 @@ class Step:
     align: Command = ()
 
     def shell(self) -> str:
-        """Write the step as a shell would take it."""
+        """Return the step as shell commands."""
         made = shlex.join(self.make)
         if self.there:
             made = f"{shlex.join(self.there)} >/dev/null 2>&1 ||\n  {made}"
         return "\n".join([f"# {self.why}", made, *([shlex.join(self.align)] if self.align else [])])
 
     def commands(self) -> list[Command]:
-        """Give every command of the step."""
+        """Return every command of the step."""
         return [each for each in (self.there, self.make, self.align) if each]
 
     def run(self, say: Callable[[str], None]) -> None:
-        """Make the thing if it isn't there. Raises StepError with what the failing command said."""
+        """Create the resource if it doesn't exist. Raises StepError with the error output of a failed command."""
         if self.there and _run(self.there).returncode == 0:
-            say(f"there    {self.why}")
+            say(f"exists   {self.why}")
         else:
             _must(self.make)
-            say(f"made     {self.why}")
+            say(f"created  {self.why}")
         if self.align:
             _must(self.align)
 
 
 def run(steps: Iterable[Step], say: Callable[[str], None]) -> None:
-    """Run steps in their order; raises StepError at the first that fails."""
+    """Run steps in order. Raises StepError at the first failure."""
     for step in steps:
         step.run(say)
 
@@ -67,4 +67,4 @@ def _run(command: Command) -> subprocess.CompletedProcess[str]:
 def _must(command: Command) -> None:
     done = _run(command)
     if done.returncode:
-        raise StepError(f"{shlex.join(command)}\nended with {done.returncode}:\n{done.stderr.strip()}")
+        raise StepError(f"{shlex.join(command)}\nfailed with exit code {done.returncode}:\n{done.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""The chart's values that only a project knows."""
+"""The chart's values that depend on the project."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _HASH: Final = re.compile(r"[0-9a-f]{64}")
 def values(
     site: Site, environment: str, *, image: str, bundle: str, host: str, issuer: str, audience: str
 ) -> dict[str, Any]:
-    """Give the values of one deployment.
+    """Return the values of one deployment.
 
-    Raises ValueError where the image isn't the project's by digest, or the bundle isn't a hash: a tag or an alias may
-    mean something else by the time it is deployed.
+    Raises ValueError if the image isn't an image of the project with a digest, or the bundle isn't a hash. A tag or an
+    alias could change before the deployment.
     """
     named = _DIGEST.fullmatch(image)
     if named is None or not named["repository"].startswith(f"{site.images}/"):
@@ -30,8 +30,8 @@ def values(
         "model": {"bundle": bundle, "registry": site.registry},
         "serviceAccount": {"gcpServiceAccount": site.pod(environment)},
         "logs": {"project": site.project},
-        # The issuer's keys are a ConfigMap and the test's token a Secret of the namespace, both put there by hand
-        # (docs/guide/gke.md): pods have no way out to the issuer, and no secret passes the pipeline.
+        # The issuer's keys are a ConfigMap and the test's token is a Secret of the namespace. A person creates both
+        # (docs/guide/gke.md): pods can't connect to the issuer, and the pipeline handles no secrets.
         "auth": {"issuer": issuer, "audience": audience, "jwksConfigMap": "issuer-keys"},
         "test": {"tokenSecret": "golden-token"},
         "route": {

@@ -1,1 +1,1 @@
-"""Deploying a release so that it is known to answer: Helm, then a gate that waits for what Helm doesn't."""
+"""Deploys a release with Helm, and waits until it answers correctly."""

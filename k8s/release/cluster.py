@@ -1,4 +1,4 @@
-"""What a cluster says of a release: one look, as plain values."""
+"""Reads the state of a release from a cluster."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from kubernetes.client.exceptions import ApiException
 
 from k8s.release.errors import ReleaseError
 
-MARKS: Final = "customer-risk.deblock.com/"  # annotations that make new pods: bundle, config, restarted-at
+MARKS: Final = "customer-risk.deblock.com/"  # annotations whose change creates new pods: bundle, config, restarted-at
 PREDICTOR: Final = "serving.kserve.io/inferenceservice"
 SERVER: Final = "kserve-container"
-CRASHING: Final = "crashes again and again"
+CRASHING: Final = "crashes repeatedly"
 _CRASHES: Final = 3
-_WORDS: Final = 200  # of a message: a registry's go on and on
-_SECONDS: Final = 20  # for one question to the API server
+_CHARACTERS: Final = 200  # characters of a message; a registry's message can be long
+_SECONDS: Final = 20  # for one request to the API server
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a pod is made from: images by container, and the marks of its bundle, settings and whole specification."""
+    """Images by container, and the annotations that identify bundle, settings and specification."""
 
     images: tuple[tuple[str, str], ...]
     marks: tuple[tuple[str, str], ...]
@@ -42,7 +42,7 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The release at one moment; `deployment` and what follows is None or empty where KServe hasn't made it yet."""
+    """The release at one moment; `deployment` is None, and what follows is empty, before KServe has created it."""
 
     wanted: Made
     least: int
@@ -54,19 +54,19 @@ class State:
 
 
 class Cluster:
-    """The cluster that KUBECONFIG names, or the one that this runs in."""
+    """The cluster that KUBECONFIG names, or else that of this pod."""
 
     def __init__(self, namespace: str) -> None:
         try:
             load()
         except config.ConfigException as error:
-            raise ReleaseError(f"No cluster is named: {error} Set KUBECONFIG.") from error
+            raise ReleaseError(f"No cluster is configured: {error} Set KUBECONFIG.") from error
         self.namespace = namespace
         self._apps, self._core = client.AppsV1Api(), client.CoreV1Api()
         self._scaling, self._objects = client.AutoscalingV2Api(), client.CustomObjectsApi()
 
     def look(self, name: str) -> State:
-        """Look at the release of that name; raises ReleaseError where there is none, or no answer."""
+        """Return the state of the release; raises ReleaseError if it is missing, or the cluster doesn't answer."""
         service = self._object("serving.kserve.io", "v1beta1", "inferenceservices", name)
         if service is None:
             raise ReleaseError(f"There is no InferenceService {name} in {self.namespace}.")
@@ -84,7 +84,7 @@ class Cluster:
         )
 
     def has(self, name: str) -> bool:
-        """Whether a release of that name is installed and isn't being deleted, wherever Helm keeps its history."""
+        """Whether the release is installed and isn't being deleted, wherever Helm stores its history."""
         service = self._object("serving.kserve.io", "v1beta1", "inferenceservices", name)
         if service is None or "deletionTimestamp" in service["metadata"]:
             return False
@@ -92,16 +92,16 @@ class Cluster:
         return labels.get("app.kubernetes.io/managed-by") == "Helm"
 
     def _route(self, name: str) -> str:
-        """Say why the release's route isn't in force; empty where it is, or where there is none."""
+        """Return why the gateway hasn't accepted the release's route; empty if it has, or if there is no route."""
         route = self._object("gateway.networking.k8s.io", "v1", "httproutes", name)
         if route is None:
             return ""
         parents = route.get("status", {}).get("parents", [])
         conditions = [each for parent in parents for each in parent.get("conditions", [])]
         if not conditions:
-            return "no gateway has taken up the route"
+            return "no gateway has accepted the route"
         bad = [each for each in conditions if each["status"] != "True" and each["type"] in ("Accepted", "ResolvedRefs")]
-        return f"the gateway says of the route: {bad[0].get('message') or bad[0].get('reason')}" if bad else ""
+        return f"the gateway refuses the route: {bad[0].get('message') or bad[0].get('reason')}" if bad else ""
 
     def _object(self, group: str, version: str, plural: str, name: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = _found(
@@ -124,9 +124,9 @@ def ask(call: Any, *arguments: Any, **options: Any) -> Any:
     try:
         return call(*arguments, _request_timeout=_SECONDS, **options)
     except ApiException as error:
-        raise ReleaseError(f"The cluster refuses to say: {error.status} {error.reason}.") from error
+        raise ReleaseError(f"The cluster refuses the request: {error.status} {error.reason}.") from error
     except Exception as error:  # urllib3's own errors, of many kinds
-        raise ReleaseError(f"The cluster can't be asked: {error}") from error
+        raise ReleaseError(f"The cluster can't be reached: {error}") from error
 
 
 def _found(call: Any, *arguments: Any) -> Any:
@@ -173,7 +173,7 @@ def _pod(pod: Any) -> Pod:
 
 
 def _trouble(pod: Any, conditions: Mapping[str, str]) -> str:
-    """Say what keeps a pod from starting, in the cluster's own words; empty where nothing does."""
+    """Return the cluster's message about why a pod can't start; empty if it can."""
     for status in [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]:
         ended = status.state.terminated or status.last_state.terminated
         if status.restart_count >= _CRASHES and ended and not status.ready:
@@ -182,7 +182,7 @@ def _trouble(pod: Any, conditions: Mapping[str, str]) -> str:
         if waiting and waiting.reason not in ("PodInitializing", "ContainerCreating"):
             ended = status.last_state.terminated
             code = f", it ended with {ended.exit_code}" if ended else ""
-            return f"{status.name}: {waiting.reason}{code}. {(waiting.message or '')[:_WORDS]}".strip()
+            return f"{status.name}: {waiting.reason}{code}. {(waiting.message or '')[:_CHARACTERS]}".strip()
         ended = status.state.terminated
         if ended and ended.exit_code:
             return f"{status.name} ended with {ended.exit_code} ({ended.reason})"

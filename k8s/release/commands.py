@@ -19,10 +19,10 @@ from k8s.release.storage import move as move_history
 
 def _common(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
-        click.option("--release", required=True, help="The Helm release."),
-        click.option("--namespace", required=True, help="Where it is."),
-        click.option("--fullname", help="What its objects are called, if not as the release."),
-        click.option("--seconds", default=600.0, show_default=True, help="How long a rollout may take."),
+        click.option("--release", required=True, help="Name of the Helm release."),
+        click.option("--namespace", required=True, help="Namespace of the release."),
+        click.option("--fullname", help="Name of the release's objects; by default the name of the release."),
+        click.option("--seconds", default=600.0, show_default=True, help="Seconds that a rollout may take."),
     ):
         command = option(command)
     return command
@@ -30,20 +30,32 @@ def _common(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def release() -> None:
-    """Bring a release into the cluster that KUBECONFIG names, and know that it answers."""
+    """Deploy a release into the cluster that KUBECONFIG names, or else the pod's own, and verify that it answers."""
 
 
 @release.command()
 @_common
-@click.option("--chart", default="helm/customer-risk", show_default=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--values", "-f", multiple=True, type=click.Path(exists=True, path_type=Path), help="Values files, in order."
+    "--chart",
+    default="helm/customer-risk",
+    show_default=True,
+    help="The chart: a folder, a package, or an oci:// address.",
 )
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Single values, after the files.")
-def deploy(chart: Path, values: tuple[Path, ...], sets: tuple[str, ...], **common: Any) -> None:
-    """Install or upgrade, then wait until all pods are new and ready and the golden requests are answered.
+@click.option(
+    "--values",
+    "-f",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Values file; can be repeated. A later one overrides.",
+)
+@click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="A value that overrides the files; can be repeated."
+)
+def deploy(chart: str, values: tuple[Path, ...], sets: tuple[str, ...], **common: Any) -> None:
+    """Install or upgrade, or roll back on failure.
 
-    A first install gets its route only then. An upgrade that fails is rolled back, and this ends with 1.
+    The command waits until all pods are new and ready and answer the bundle's golden requests correctly. A first
+    install gets its route only then. A failed upgrade is rolled back, and the exit code is 1.
     """
     files = [part for file in values for part in ("--values", str(file))]
     single = [part for pair in sets for part in ("--set", pair)]
@@ -53,32 +65,36 @@ def deploy(chart: Path, values: tuple[Path, ...], sets: tuple[str, ...], **commo
 @release.command()
 @_common
 def gate(**common: Any) -> None:
-    """Wait until all pods are new and ready and the golden requests are answered; change nothing."""
+    """Wait until the release is ready.
+
+    It is ready if all pods are new and ready and answer the bundle's golden requests correctly. Nothing is changed.
+    """
     _deployment(**common).gate()
 
 
 @release.command()
 @_common
-@click.option("--revision", type=int, help="Where to; the last that took traffic, if not said.")
+@click.option("--revision", type=int, help="Revision to roll back to; by default the last one that took traffic.")
 def rollback(revision: int | None, **common: Any) -> None:
-    """Go back to an earlier revision, through the chart, and hold it to the gate."""
+    """Roll back to an earlier revision; then wait as `gate` does."""
     _deployment(**common).rollback(revision)
 
 
 @release.command()
-@click.option("--release", "name", required=True, help="The Helm release.")
-@click.option("--namespace", required=True, help="Where it is.")
+@click.option("--release", "name", required=True, help="Name of the Helm release.")
+@click.option("--namespace", required=True, help="Namespace of the release.")
 def move(name: str, namespace: str) -> None:
-    """Move the release's history from Secrets to ConfigMaps, where the other commands keep it.
+    """Move the release's history to ConfigMaps.
 
-    Run it once, with an account that may read and delete the namespace's Secrets. Nothing is installed or restarted.
+    Earlier versions stored it in Secrets. Run this once, with an account that may read and delete the namespace's
+    Secrets. Nothing is installed or restarted.
     """
     revisions = move_history(name, namespace)
     echo(f"{name}: {len(revisions)} revisions are in ConfigMaps now: {', '.join(revisions)}")
 
 
 def main() -> None:
-    """Run the command; an error of ours becomes one message and exit code 1."""
+    """Run the command; a ReleaseError becomes one message and exit code 1."""
     try:
         release()
     except ReleaseError as error:

@@ -1,10 +1,9 @@
-"""Deploying, step by step: what is installed, when it takes traffic, what becomes of it when it fails."""
+"""The steps of a deployment: install or upgrade, gate, route, and rollback after a failure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from k8s.release import gate
@@ -13,14 +12,14 @@ from k8s.release.helm import ROUTE_OFF, Helm, Revision
 
 Say = Callable[[str], None]
 _IN_FORCE: Final = ("deployed", "superseded")
-_ROLLBACK: Final = re.compile(r"Rollback to (\d+)")  # Helm's own words
+_ROLLBACK: Final = re.compile(r"Rollback to (\d+)")  # as Helm writes them
 
 
 class Deployment:
-    """One release's way into a cluster.
+    """Deploys one release.
 
-    `fullname` is what its objects are called: the release's name, unless the chart was told otherwise. `seconds` is how
-    long a rollout may take.
+    `fullname` is the name of its objects: the release's, unless fullnameOverride is set. `seconds` is how long a
+    rollout may take.
     """
 
     def __init__(self, helm: Helm, cluster: gate.Looks, *, fullname: str, seconds: float, say: Say) -> None:
@@ -30,13 +29,13 @@ class Deployment:
         self._seconds = seconds
         self._say = say
 
-    def deploy(self, chart: Path, arguments: tuple[str, ...]) -> None:
-        """Install or upgrade, then hold the release to the gate.
+    def deploy(self, chart: str, arguments: tuple[str, ...]) -> None:
+        """Install or upgrade, then wait for the gate.
 
-        A first install has its route only after the gate, so that no traffic meets the single pod that KServe begins
-        with; where it fails it stays, without a route, to be looked at. An upgrade that fails is rolled back.
-        Raises HelmFailed or GateClosed, after that. Raises ReleaseError, before anything is changed, if the release's
-        history isn't in ConfigMaps.
+        A first install gets its route only after the gate, so that no traffic reaches the single pod with which KServe
+        starts. A first install that fails stays without a route, for inspection; an upgrade that fails is rolled back.
+        Raises HelmFailed or GateClosed after that. Raises ReleaseError before any change if the release's history isn't
+        in ConfigMaps.
         """
         history = self._history()
         served = [each for each in history if each.description != ROUTE_OFF and each.status in _IN_FORCE]
@@ -55,7 +54,7 @@ class Deployment:
             raise
 
     def gate(self) -> None:
-        """Wait for the rollout, then run the release's own test: the golden requests. Raises ReleaseError."""
+        """Wait for the rollout, then run the release's test, which sends golden requests. Raises ReleaseError."""
         self._history()
         self.await_rollout()
         if not self._helm.values().get("test", {}).get("enabled"):
@@ -64,7 +63,7 @@ class Deployment:
             self._helm.test()
         except HelmFailed as error:
             raise GateClosed(
-                f"{self._name} doesn't answer its golden requests (`kubectl logs {self._name}-test`). {error}"
+                f"{self._name} doesn't answer its golden requests correctly (`kubectl logs {self._name}-test`). {error}"
             ) from error
         self._say(f"{self._name}: golden requests answered")
 
@@ -73,15 +72,15 @@ class Deployment:
         gate.wait(self._cluster, self._name, seconds=self._seconds, say=self._say)
 
     def rollback(self, revision: int | None = None) -> None:
-        """Go back to `revision`, or to the one before the present that took traffic; then the gate.
+        """Roll back to `revision`, or to the last earlier one that took traffic; then wait for the gate.
 
-        Raises ReleaseError where there is none, HelmFailed or GateClosed.
+        Raises HelmFailed, GateClosed, or ReleaseError if no earlier revision took traffic.
         """
         history = self._history()
         target = revision or earlier(history)
         if target is None:
             raise ReleaseError(f"{self._name} has no earlier revision that took traffic.")
-        self._say(f"{self._name}: back to revision {target}")
+        self._say(f"{self._name}: rolling back to revision {target}")
         self._helm.rollback(target)
         self.gate()
 
@@ -104,13 +103,13 @@ class Deployment:
             self._helm.rollback(revision)
             self.await_rollout()
         except ReleaseError as second:
-            self._say(f"{self._name}: going back failed too: {second}")
+            self._say(f"{self._name}: the rollback failed too: {second}")
 
 
 def earlier(history: list[Revision]) -> int | None:
-    """Name the revision to go back to: the last before the present that was in force with its route.
+    """Return the revision to roll back to: the last one before the present that was deployed with its route.
 
-    A revision that was rolled back from isn't one, though Helm calls it "superseded" as any other.
+    A revision from which the release was rolled back doesn't count, though Helm calls it "superseded" like any other.
     """
     back = {each.revision: _target(each) for each in history}
     present = history[-1].revision if history else 0
@@ -124,6 +123,6 @@ def earlier(history: list[Revision]) -> int | None:
 
 
 def _target(revision: Revision) -> int:
-    """Say which revision this one went back to, 0 where it is no rollback."""
+    """Return the revision that this one restored; 0 if it is not a rollback."""
     found = _ROLLBACK.fullmatch(revision.description)
     return int(found[1]) if found else 0

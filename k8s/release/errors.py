@@ -1,15 +1,15 @@
-"""What a deployment can end in."""
+"""Errors of a deployment: ReleaseError, with HelmFailed and GateClosed below it."""
 
 from __future__ import annotations
 
 
 class ReleaseError(Exception):
-    """A release that isn't as it should be; the message says what and where."""
+    """A release isn't in the expected state; the message says what is wrong and where."""
 
 
 class HelmFailed(ReleaseError):
-    """The helm command ended with an error, which the message quotes."""
+    """The helm command failed; the message has its output."""
 
 
 class GateClosed(ReleaseError):
-    """The release didn't come to answer as it should, in time or at all."""
+    """The release doesn't answer correctly, or not in time."""

@@ -1,4 +1,7 @@
-"""When is a release as it should be? KServe's own Ready stays True while a rollout fails, so this looks itself."""
+"""Waits for a rollout.
+
+KServe's condition Ready stays True while a rollout fails, so the gate checks the pods themselves.
+"""
 
 from __future__ import annotations
 
@@ -18,29 +21,30 @@ _HOPELESS: Final = (
     "CreateContainerConfigError",
     CRASHING,
 )
-_HOPELESS_SECONDS: Final = 20  # a registry, or a Secret that is just being made, may need a moment
+_HOPELESS_SECONDS: Final = 20  # a registry can fail for a moment, and a Secret can be created a moment later
 
 
 class Looks(Protocol):
-    """What can be looked at."""
+    """The methods of a cluster that the gate uses."""
 
     def look(self, name: str) -> State:
-        """Give the state of the release called `name`."""
+        """Return the state of the release called `name`."""
 
     def has(self, name: str) -> bool:
         """Whether a release called `name` is installed."""
 
 
 def lacking(state: State) -> str:
-    """Say what a release still lacks, the first thing first; empty where it lacks nothing.
+    """Return the first condition that a release doesn't meet yet; empty if it meets all.
 
-    It must be: KServe has taken up what is wanted; as many pods as the autoscaler's minimum, all made from what is
-    wanted, all ready; no pod that was made from anything else, not even one that is leaving; the route in force.
+    The conditions: KServe has applied the wanted specification; there are as many pods as the autoscaler's minimum, all
+    from that specification, all ready; no other pod is left, not even a terminating one; the gateway has accepted the
+    route.
     """
     if state.deployment is None or not _same(state.deployment, state.wanted) or not state.observed:
-        return "KServe hasn't taken it up. Does its controller run?"
+        return "KServe hasn't applied the InferenceService. Check that KServe's controller runs."
     if state.replicas < state.least:
-        return f"{state.replicas} of at least {state.least} pods wanted by the autoscaler"
+        return f"the Deployment has {state.replicas} replicas; the autoscaler's minimum is {state.least}"
     new = [pod for pod in state.pods if _same(pod.made, state.wanted)]
     ready = sum(pod.ready and not pod.leaving for pod in new)
     if ready < state.replicas:
@@ -48,15 +52,14 @@ def lacking(state: State) -> str:
         return f"{ready} of {state.replicas} new pods ready" + "".join(f"; {trouble}" for trouble in troubles)
     old = [pod.name for pod in state.pods if pod not in new]
     if old:
-        return f"{len(old)} old pods still there"
+        return f"{len(old)} old pods still running"
     return state.route
 
 
 def wait(cluster: Looks, name: str, *, seconds: float, say: Callable[[str], None]) -> None:
-    """Wait until the release lacks nothing; each change of what it lacks is said.
+    """Wait until the release meets all conditions; print each change of the first one that it doesn't meet.
 
-    Raises GateClosed after `seconds`, or sooner where waiting is no use: an image that isn't there, a process that
-    always crashes.
+    Raises GateClosed after `seconds`, or earlier if waiting can't help: a missing image, a process that always crashes.
     """
     began = time.monotonic()
     last, hopeless_since = "", 0.0
@@ -77,11 +80,11 @@ def wait(cluster: Looks, name: str, *, seconds: float, say: Callable[[str], None
             hopeless_since = time.monotonic()
         hopeless = hopeless_since and time.monotonic() - hopeless_since > _HOPELESS_SECONDS
         if hopeless or time.monotonic() - began > seconds:
-            raise GateClosed(f"{name} isn't as it should be after {time.monotonic() - began:.0f} s: {now}")
+            raise GateClosed(f"{name} isn't ready after {time.monotonic() - began:.0f} s: {now}")
         time.sleep(_LOOK_SECONDS)
 
 
 def _same(found: Made, wanted: Made) -> bool:
-    """Compare marks, and images by container: KServe may add containers of its own."""
+    """Compare marks, and images by container: KServe may add containers."""
     there = dict(found.images)
     return found.marks == wanted.marks and all(there.get(name) == image for name, image in wanted.images)

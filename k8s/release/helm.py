@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -39,7 +38,7 @@ class Helm:
         self.namespace = namespace
         found = program or os.environ.get("HELM") or shutil.which("helm")
         if not found:
-            raise HelmFailed("There is no helm command on the PATH. Install Helm 4, or set HELM to its path.")
+            raise HelmFailed("helm is not on the PATH. Install Helm 4, or set HELM to its path.")
         self._program = found
 
     @cached_property
@@ -56,11 +55,11 @@ class Helm:
 
     @property
     def _applying(self) -> tuple[str, ...]:
-        """The options with which each upgrade and rollback replaces edits by hand with the chart's values.
+        """The options that make each upgrade and rollback replace manual edits with the chart's values.
 
         Helm 3 replaces them without an option. Helm 4 uses server-side apply, which refuses to change a field that
-        somebody else set: an edit made during an incident would stop the next upgrade, and the rollback too. The
-        options also let Helm 4 take over a release that Helm 3 installed.
+        another client set: an edit made during an incident would stop the next upgrade and the rollback. The options
+        also let Helm 4 take over a release that Helm 3 installed.
         """
         return ("--server-side=true", "--force-conflicts") if self.major >= 4 else ()
 
@@ -73,30 +72,30 @@ class Helm:
             raise HelmFailed(_said(done))
         return msgspec.json.decode(done.stdout, type=list[Revision])
 
-    def upgrade(self, chart: Path, arguments: tuple[str, ...], *, description: str = "") -> None:
+    def upgrade(self, chart: str, arguments: tuple[str, ...], *, description: str = "") -> None:
         """Install or upgrade the release from `chart`; `arguments` are helm's own (--values, --set)."""
         said = ("--description", description) if description else ()
         self._run(
-            "upgrade", self.release, str(chart), "--install", "--history-max", "20", *self._applying, *said, *arguments
+            "upgrade", self.release, chart, "--install", "--history-max", "20", *self._applying, *said, *arguments
         )
 
     def values(self) -> dict[str, Any]:
-        """Give all values of the release as it stands."""
+        """Return all values of the release, defaults included."""
         return msgspec.json.decode(
             self._run("get", "values", self.release, "--all", "--output", "json").stdout, type=dict[str, Any]
         )
 
     def rollback(self, revision: int) -> None:
-        """Make what the release was at `revision` its next one."""
+        """Restore the release of `revision`, as its next revision."""
         self._run("rollback", self.release, str(revision), "--history-max", "20", *self._applying)
 
     def uninstall(self) -> None:
-        """Remove the release and everything of it, and wait until it is gone."""
+        """Remove the release, and wait until all its objects are gone."""
         self._run("uninstall", self.release, "--wait", "--timeout", "5m", "--cascade", "foreground")
 
     def test(self) -> str:
-        """Run the release's own test pod; give what Helm said. The pod of one that fails stays, for its log."""
-        # Not --logs: it looks for the pod of a test that succeeded, which is gone: nothing outlives a release.
+        """Run the release's test; return Helm's output. The pod of a failed test stays, for its log."""
+        # Not with --logs: that fails, because the pod of a successful test is deleted.
         return self._run("test", self.release, "--timeout", "5m").stdout
 
     def _run(self, *arguments: str, fail: bool = True) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Moves the history that Helm keeps of a release from Secrets to ConfigMaps."""
+"""Moves a release's history from Secrets to ConfigMaps."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def move(release: str, namespace: str) -> list[str]:
     try:
         load()
     except config.ConfigException as error:
-        raise ReleaseError(f"No cluster is named: {error} Set KUBECONFIG.") from error
+        raise ReleaseError(f"No cluster is configured: {error} Set KUBECONFIG.") from error
     core = client.CoreV1Api()
     found = ask(core.list_namespaced_secret, namespace, label_selector=f"owner=helm,name={release}").items
     revisions = [each for each in found if each.type == _TYPE]
     if not revisions:
         raise ReleaseError(
             f"No Secret of {namespace} has a revision of {release}. "
-            "`helm list --all-namespaces` prints the names and namespaces of releases that are kept in Secrets."
+            "`helm list --all-namespaces` prints the names and namespaces of releases that Secrets store."
         )
     for each in revisions:
         _copy(core, namespace, each)
@@ -41,7 +41,7 @@ def move(release: str, namespace: str) -> list[str]:
 
 
 def _copy(core: client.CoreV1Api, namespace: str, secret: Any) -> None:
-    """Make the ConfigMap that Helm would have made, with the same name, labels and text."""
+    """Create the ConfigMap that Helm would have created, with the same name, labels and text."""
     name, text = secret.metadata.name, base64.b64decode(secret.data["release"]).decode()
     metadata = client.V1ObjectMeta(name=name, labels=secret.metadata.labels)
     try:
@@ -52,6 +52,6 @@ def _copy(core: client.CoreV1Api, namespace: str, secret: Any) -> None:
         there = ask(core.read_namespaced_config_map, name, namespace)
         if (there.data or {}).get("release") != text:
             raise ReleaseError(
-                f"The ConfigMap {name} of {namespace} and the Secret of the same name hold different revisions. "
+                f"The ConfigMap {name} of {namespace} and the Secret of the same name have different revisions. "
                 "Compare them with `helm get all` under each HELM_DRIVER (configmap, secret), and delete the wrong one."
             ) from error

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Says how large an image is and which of its parts are: scripts/image/report.py IMAGE [--json].
+"""Prints the size of an image and of its largest parts: scripts/image/report.py IMAGE [--json].
 
-Unpacked is what its files hold; compressed is the sum of its layers, the base's too, each as a registry keeps it.
-Sizes in MB of 10^6 bytes, as Docker gives them. Needs Python alone, and a docker command (the variable DOCKER).
+"Unpacked" is the size of the files; "compressed" is the size of all layers in a registry, those of the base included.
+Sizes are in MB of 10^6 bytes, as in Docker. It needs only Python and a docker command (the variable DOCKER).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BINARY = re.compile(r"^_?([a-z0-9_]+?)(?:\.(?:cpython|abi3).*|\.libs|-[0-9].*)$
 
 
 def part_of(path: str) -> str:
-    """Name the part that a file belongs to: a Python package with its libraries, or a folder of the base."""
+    """Return the part that a file belongs to: a Python package with its libraries, or a folder of the base."""
     found = _PACKAGE.match(path)
     if found is None:
         return "/" + "/".join(path.removeprefix("./").split("/")[:2])
@@ -37,14 +37,14 @@ def part_of(path: str) -> str:
 
 
 def layer(path: Path) -> tuple[int, Counter[str]]:
-    """Give a layer's compressed size and its files' sizes by part."""
+    """Return a layer's compressed size and its files' sizes by part."""
     parts: Counter[str] = Counter()
     with tarfile.open(path) as files:
         for each in files:
             if each.isreg():
                 parts[part_of(each.name)] += each.size
     with path.open("rb") as file:
-        if file.read(2) == b"\x1f\x8b":  # the engine keeps it compressed
+        if file.read(2) == b"\x1f\x8b":  # the engine stores it compressed
             return path.stat().st_size, parts
         file.seek(0)
         packer, size = zlib.compressobj(6, wbits=31), 0
@@ -54,10 +54,10 @@ def layer(path: Path) -> tuple[int, Counter[str]]:
 
 
 def report(image: str, docker: str) -> dict[str, Any]:
-    """Measure an image that the engine has."""
+    """Return the sizes of an image in the engine."""
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder, "image.tar")
-        subprocess.run([docker, "save", "--output", archive, image], check=True)  # noqa: S603  the caller's own command
+        subprocess.run([docker, "save", "--output", archive, image], check=True)  # noqa: S603
         with tarfile.open(archive) as saved:
             saved.extractall(folder, filter="data")
         archive.unlink()
@@ -77,13 +77,13 @@ def report(image: str, docker: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print what was measured."""
+    """Print the sizes of an image."""
     arguments = [each for each in sys.argv[1:] if each != "--json"]
     if len(arguments) != 1:
         sys.exit(__doc__)
     found = report(arguments[0], os.environ.get("DOCKER", "docker"))
     if "--json" in sys.argv:
-        print(json.dumps(found))  # noqa: T201  what it is for
+        print(json.dumps(found))  # noqa: T201
         return
     each = " + ".join(f"{size:.1f}" for size in found["layers_compressed_mb"])
     print(f"{found['image']}: {found['unpacked_mb']} MB unpacked, {found['compressed_mb']} MB compressed ({each})")  # noqa: T201

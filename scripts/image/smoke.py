@@ -1,8 +1,8 @@
 # ruff: noqa: INP001  a folder of commands
-"""Imports every module that serving imports anywhere, lazily too: what is missing ends the image's build here.
+"""Imports every module that serving can import, also within functions; a missing module fails the image's build.
 
-Run by the image's own Python (scripts/image/compile); the bytecode that this leaves is what the image keeps. What only
-training imports is absent, and stays so.
+The image's own Python runs it (scripts/image/compile), and the image keeps the bytecode that it writes. It also checks
+that libraries used only by training are absent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PACKAGES = (
 
 
 def modules(package: str) -> list[tuple[str, Path]]:
-    """List a package's modules with their files."""
+    """Return a package's modules with their files."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         sys.exit(f"{package} is not installed")
@@ -34,7 +34,7 @@ def modules(package: str) -> list[tuple[str, Path]]:
 
 
 def imported(path: Path) -> set[str]:
-    """Name what a file imports at its top or within a function."""
+    """Return the modules that a file imports, also within functions."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -45,8 +45,8 @@ def imported(path: Path) -> set[str]:
 
 
 def main() -> None:
-    """Import everything, then see that nothing is there which shouldn't be."""
-    importlib.import_module("customer_risk.serving.app")  # first: it shields the command line from KServe
+    """Import all modules, and check that no forbidden library is installed."""
+    importlib.import_module("customer_risk.serving.app")  # first: it keeps KServe from reading the command line
     names: set[str] = set()
     for package in PACKAGES:
         for name, path in modules(package):
@@ -54,8 +54,8 @@ def main() -> None:
     for name in sorted(names):
         importlib.import_module(name)
     if there := [name for name in FORBIDDEN if find_spec(name)]:
-        sys.exit(f"the image must not hold {', '.join(there)}")
-    print(f"{len(names)} imports hold")  # noqa: T201  for whoever builds
+        sys.exit(f"the image has libraries that only training needs: {', '.join(there)}")
+    print(f"{len(names)} modules imported")  # noqa: T201  for the build's log
 
 
 if __name__ == "__main__":

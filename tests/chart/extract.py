@@ -1,8 +1,8 @@
-"""Makes schemas/: what the API servers that the chart targets accept, closed, from the projects' own definitions.
+"""Writes schemas/: strict schemas of the objects that the targeted API servers accept, from the projects' definitions.
 
-`scripts/chart/schemas` runs it. Go's module proxy serves the definitions; they are cut down to the kinds that the
-chart and k8s/ make, without descriptions. `google*.json` are written by hand from GKE's documentation, since no module
-holds those kinds.
+`scripts/chart/schemas` runs it. The definitions come from Go modules. They are reduced to the kinds that the chart and
+k8s/ create, without descriptions. `google*.json` are written by hand from GKE's documentation, since no module has
+these kinds.
 """
 
 from __future__ import annotations
@@ -32,22 +32,51 @@ _KINDS: Final = {
     "apis__scheduling.k8s.io__v1": ("PriorityClass",),
 }
 _META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-# Of an InferenceService's predictor, what a custom container has; the rest is for KServe's own runtimes.
-# fmt: off
+# The fields of a custom container in an InferenceService's predictor; KServe's own runtimes use the other fields.
 _RUNTIMES: Final = (
-    "huggingface", "lightgbm", "model", "onnx", "paddle", "pmml", "pytorch", "sklearn", "tensorflow", "triton",
-    "workerSpec", "xgboost",
+    "huggingface",
+    "lightgbm",
+    "model",
+    "onnx",
+    "paddle",
+    "pmml",
+    "pytorch",
+    "sklearn",
+    "tensorflow",
+    "triton",
+    "workerSpec",
+    "xgboost",
 )
-_KEPT: Final = frozenset((
-    "allOf", "anyOf", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "items", "maxItems", "maxLength",
-    "maxProperties", "maximum", "minItems", "minLength", "minProperties", "minimum", "not", "oneOf", "pattern",
-    "required", "type", "uniqueItems",
-))
+_KEPT: Final = frozenset(
+    (
+        "allOf",
+        "anyOf",
+        "enum",
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "format",
+        "items",
+        "maxItems",
+        "maxLength",
+        "maxProperties",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "not",
+        "oneOf",
+        "pattern",
+        "required",
+        "type",
+        "uniqueItems",
+    )
+)
 # fmt: on
 
 
 def main() -> None:
-    """Write every schema anew."""
+    """Write every schema again."""
     definitions, kinds = kubernetes(module(KUBERNETES))
     meta = {_META: definitions[_META]} | {
         name: definitions[name] for name in sorted(named(definitions[_META], definitions))
@@ -70,7 +99,7 @@ def main() -> None:
 
 
 def module(name: str) -> Path:
-    """Give the folder of a Go module, downloaded if need be."""
+    """Return the folder of a Go module, and download the module if it is missing."""
     program = go()
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run([program, "mod", "init", "scratch"], cwd=scratch, check=True, capture_output=True)
@@ -86,7 +115,7 @@ def go() -> str:
 
 
 def kubernetes(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Give the definitions that the chart's kinds need, and each kind's."""
+    """Return the definitions that the chart's kinds need, and the name of each kind's definition."""
     every: dict[str, Any] = {}
     kinds: dict[str, str] = {}
     for file, names in _KINDS.items():
@@ -111,7 +140,7 @@ def kubernetes(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def named(schema: Any, definitions: dict[str, Any], found: set[str] | None = None) -> set[str]:
-    """Name every definition that a schema leads to."""
+    """Return the names of all definitions that a schema refers to."""
     found = set() if found is None else found
     if isinstance(schema, dict):
         name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
@@ -127,7 +156,7 @@ def named(schema: Any, definitions: dict[str, Any], found: set[str] | None = Non
 
 
 def crd(path: Path, version: str) -> dict[str, Any]:
-    """Give the schema of a custom resource's version, closed and without its status."""
+    """Return the strict schema of a version of a custom resource, without its status."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     (schema,) = (each["schema"]["openAPIV3Schema"] for each in document["spec"]["versions"] if each["name"] == version)
     made = closed(schema)
@@ -136,15 +165,15 @@ def crd(path: Path, version: str) -> dict[str, Any]:
 
 
 def custom(source: str, group: str, kind: str, schema: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
-    """Word a custom resource as the others are: its metadata are Kubernetes'."""
+    """Return the file of a custom resource's schema, with Kubernetes' metadata."""
     schema["properties"]["metadata"] = {"$ref": f"#/$defs/{_META}"}
     return {"source": source, "kinds": {f"{group}/{kind}": kind}, "$defs": {kind: schema, **meta}}
 
 
 def closed(schema: dict[str, Any], *, refuse: bool = True) -> dict[str, Any]:
-    """Cut a schema down to what validates; where `refuse`, properties that it doesn't name are, as the API server does.
+    """Reduce a schema to its constraints; with `refuse`, it refuses unknown properties, as the API server does.
 
-    Schemas within `anyOf`, `not` and the like only constrain properties that are named beside them.
+    Schemas within `anyOf`, `not` and the like only constrain the properties that they name.
     """
     if "$ref" in schema:
         return {"$ref": schema["$ref"].replace("#/components/schemas/", "#/$defs/")}

@@ -1,4 +1,4 @@
-"""The chart as Helm renders it."""
+"""Renders the chart with Helm."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from tests.chart.extract import go
 ROOT: Final = Path(__file__).parent.parent.parent
 CHART: Final = ROOT / "helm/customer-risk"
 EXAMPLES: Final = CHART / "examples"
-# The tested release of each major version. The pipeline and the guides use Helm 4; the chart works with Helm 3 too.
+BIN: Final = ROOT / "build/bin"
+# The tested versions. The pipeline and the guides use Helm 4; the chart works with Helm 3 too.
 VERSIONS: Final = {4: "v4.3.2", 3: "v3.22.0"}
-KUBERNETES: Final = "1.34.4"  # a Helm that was built by `go install` takes itself for 1.20's
+KUBERNETES: Final = "1.34.4"  # the default of a Helm that `go install` built is 1.20
 
 
 class Refused(Exception):
-    """Helm's words where the chart doesn't render."""
+    """Helm refused to render the chart; the error has Helm's message."""
 
 
 class Helm:
-    """The helm command of a major version."""
+    """The helm command of one major version."""
 
     def __init__(self, major: int = 4) -> None:
         self.path = find(major)
 
     def render(self, *options: str | Path, name: str = "risk", only: str | None = None) -> str:
-        """Render the chart as a release of this name, or one of its templates; raises Refused."""
+        """Render the chart, or one of its templates, as a release of this name; raises Refused."""
         command = [self.path, "template", name, CHART, "--namespace", "risk", "--kube-version", KUBERNETES, *options]
         shown = ("--show-only", f"templates/{only}") if only else ()
         done = subprocess.run([*command, *shown], capture_output=True, text=True, check=False)
@@ -41,18 +42,18 @@ class Helm:
 
     @staticmethod
     def values(case: str) -> tuple[Path, Path]:
-        """Give an example's values files: the chart's, which the example's first line names, and its own."""
+        """Return an example's values files: that of the environment in its first line, and its own."""
         values = EXAMPLES / case / "values.yaml"
         return CHART / values.read_text(encoding="utf-8").split()[1], values
 
-    def lint(self, case: str) -> str:
-        """Say what `helm lint --strict` finds with an example's values."""
-        options = [option for path in self.values(case) for option in ("--values", path)]
+    def lint(self, *options: str | Path) -> tuple[bool, str]:
+        """Return whether `helm lint --strict` passes with these options, and what it prints."""
         command = [self.path, "lint", "--strict", "--kube-version", KUBERNETES, CHART, *options]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode == 0, done.stdout
 
     def example(self, case: str) -> dict[str, str]:
-        """Render an example: the text of each template that makes something, by its file's name."""
+        """Render an example; return the text of each template that renders an object, by its file's name."""
         text = self.render(*(option for path in self.values(case) for option in ("--values", path)), name=case)
         made: dict[str, str] = {}
         for each in text.split("---\n# Source: ")[1:]:
@@ -63,20 +64,25 @@ class Helm:
 
 
 def find(major: int = 4) -> str:
-    """Return the path of a helm command of this major version.
-
-    Go builds it where it is missing, which takes minutes once. Raises CalledProcessError where the build fails and
-    FileNotFoundError without Go.
-    """
-    target = ROOT / "build/bin" if major == 4 else ROOT / f"build/bin/helm{major}"
+    """Return the path of the helm command of this major version; if it is missing, Go builds it (in minutes)."""
+    target = BIN if major == 4 else BIN / f"helm{major}"
     for folder in (*os.environ["PATH"].split(os.pathsep), str(target)):
         path = shutil.which("helm", path=folder)
         if path and _version(path).startswith(f"v{major}."):
             return path
-    target.mkdir(parents=True, exist_ok=True)
-    command = [go(), "install", "-trimpath", f"helm.sh/helm/v{major}/cmd/helm@{VERSIONS[major]}"]
-    subprocess.run(command, env=os.environ | {"GOBIN": str(target)}, check=True)
-    return str(target / "helm")
+    return install(f"helm.sh/helm/v{major}/cmd/helm@{VERSIONS[major]}", target)
+
+
+def install(package: str, target: Path = BIN) -> str:
+    """Return the path of a program that Go builds from PACKAGE@VERSION, unless the folder has it.
+
+    Raises FileNotFoundError without Go, and CalledProcessError if the build fails.
+    """
+    program = target / package.partition("@")[0].rpartition("/")[2]
+    if not program.exists():
+        target.mkdir(parents=True, exist_ok=True)
+        subprocess.run([go(), "install", "-trimpath", package], env=os.environ | {"GOBIN": str(target)}, check=True)
+    return str(program)
 
 
 def _version(path: str) -> str:
@@ -84,10 +90,10 @@ def _version(path: str) -> str:
 
 
 def objects(text: str) -> list[dict[str, Any]]:
-    """Give the objects of a render."""
+    """Return the objects of a rendered chart."""
     return [each for each in yaml.safe_load_all(text) if each]
 
 
 def cases() -> list[str]:
-    """Name the examples."""
+    """Return the names of the examples."""
     return sorted(path.parent.name for path in EXAMPLES.glob("*/values.yaml"))

@@ -1,4 +1,4 @@
-"""Objects held to the schemas of the API servers that the chart targets."""
+"""Validates objects against the schemas of the API servers that the chart targets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.chart.extract import SCHEMAS
 
 
 def fault(document: dict[str, Any]) -> str | None:
-    """Say what is wrong with an object, None where it would be taken; raises KeyError for a kind without a schema."""
+    """Return the fault of an object, None if the API server would accept it. KeyError for a kind without a schema."""
     validator = _validators()[f"{document['apiVersion']}/{document['kind']}"]
     worst = best_match(validator.iter_errors(document))
     return None if worst is None else f"{worst.json_path}: {worst.message}"

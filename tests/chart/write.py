@@ -1,4 +1,4 @@
-"""Renders every example anew into helm/customer-risk/examples/CASE/rendered; `scripts/chart/render` runs it."""
+"""Renders every example again into helm/customer-risk/examples/CASE/rendered; `scripts/chart/render` runs it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.chart.helm import EXAMPLES, Helm, cases
 
 
 def main() -> None:
-    """Write what the examples render to, and nothing else."""
+    """Write the rendered examples, and remove all other files."""
     helm = Helm()
     for case in cases():
         folder = EXAMPLES / case / "rendered"

@@ -1,4 +1,4 @@
-"""Callers at the gateway, who go on whatever happens behind it."""
+"""Clients of the gateway, which retry refused requests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def persist(
 
 @dataclass
 class Callers:
-    """Light load while the context lasts: some requests a second, each looked at; what failed is kept."""
+    """Clients that send some requests a second during the context, check each response, and store failures."""
 
     url: str
     headers: dict[str, str]
@@ -55,14 +55,14 @@ class Callers:
     _running: list[threading.Thread] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the threads."""
         for number in range(self.threads):
             self._running.append(threading.Thread(target=self._call, args=(number,)))
             self._running[-1].start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End, once the requests under way are answered."""
+        """Stop, after the pending requests are answered."""
         self._ending.set()
         for each in self._running:
             each.join()

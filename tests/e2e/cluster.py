@@ -1,4 +1,4 @@
-"""The cluster that KUBECONFIG names, by kubectl."""
+"""The cluster that KUBECONFIG names, through kubectl."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATIENCE = 600  # seconds after which a test gives up, on slow machines too
 
 
 def kubectl(*arguments: str, given: str | None = None, namespace: str | None = NAMESPACE) -> str:
-    """Run kubectl; raises AssertionError with what it said where it fails."""
+    """Run kubectl; raises AssertionError with its error message if it fails."""
     where = ("--namespace", namespace) if namespace else ()
     program = os.environ.get("KUBECTL") or shutil.which("kubectl")
     assert program, "there is no kubectl: install it, or name it in KUBECTL"
@@ -32,17 +32,17 @@ def kubectl(*arguments: str, given: str | None = None, namespace: str | None = N
 
 
 def apply(*documents: dict[str, Any], namespace: str | None = NAMESPACE) -> None:
-    """Make or change objects."""
+    """Create or change objects."""
     kubectl("apply", "-f", "-", given=yaml.safe_dump_all(documents), namespace=namespace)
 
 
 def get(*arguments: str) -> Any:
-    """Give objects, decoded."""
+    """Return objects, decoded."""
     return json.loads(kubectl("get", *arguments, "--output", "json"))
 
 
 def until(holds: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
-    """Wait until something holds."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
@@ -61,7 +61,7 @@ def start_seconds(pods: list[dict[str, Any]]) -> float:
 
 @contextmanager
 def forwarded(target: str, *ports: int) -> Iterator[list[int]]:
-    """Reach ports of a pod or Service from this machine, at the ports given."""
+    """Forward the given local ports to a pod or Service during the context."""
     program = os.environ.get("KUBECTL") or shutil.which("kubectl") or "kubectl"
     here = [_free_port() for _ in ports]
     pairs = [f"{mine}:{its}" for mine, its in zip(here, ports, strict=True)]

@@ -1,7 +1,7 @@
-"""A namespace of the cluster that KUBECONFIG names: emulators, a registry, tokens, and what is told of a failure.
+"""A namespace of the cluster that KUBECONFIG names: emulators, a registry, tokens, and traces of failures.
 
-Settings, by environment: E2E_IMAGE, E2E_NEXT_IMAGE and E2E_EMULATORS (in the cluster already; `make e2e` sees to it),
-E2E_GATEWAY (namespace/name), E2E_URL (where that gateway answers), E2E_OUT (where results and traces of failures go).
+Environment variables: E2E_IMAGE, E2E_NEXT_IMAGE, E2E_EMULATORS and E2E_OPERATOR (images that `make e2e` loads into the
+cluster), E2E_GATEWAY (namespace/name), E2E_URL (the gateway's address), E2E_OUT (folder of results and traces).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import pytest
 import yaml
 
 from customer_risk.model.scoring.bundle import load_bundle, write_bundle
+from tests.chart.registry import push, registry
 from tests.e2e.cluster import NAMESPACE, PATIENCE, ROOT, apply, forwarded, get, kubectl, start_seconds, until
 from tests.e2e.tokens import AUDIENCE, ISSUER, Issuer
 
@@ -38,7 +39,7 @@ OUT = Path(os.environ.get("E2E_OUT", ROOT / "build" / "e2e"))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Print a row for each step as it ends."""
+    """Print a row for each test when it ends."""
     if report.when == "call" or report.failed:
         said = dict(report.user_properties)
         word = "ok    " if report.passed else "FAILED"
@@ -50,7 +51,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.fixture(autouse=True)
 def _row(request, record_property) -> Iterator[None]:
-    """The row is the test's own sentence; what happened in the cluster is kept where it fails."""
+    """Record the first line of the test's docstring as its row; if the test fails, save the state of the cluster."""
     record_property("row", (request.function.__doc__ or "").splitlines()[0])
     yield
     if getattr(request.node, "failed_here", False):
@@ -59,7 +60,7 @@ def _row(request, record_property) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
-    """Remember on the test that it failed, for its own fixture to see."""
+    """Store on the test that it failed, so that its fixture can read it."""
     report = yield
     if report.failed and call.when in ("setup", "call"):
         item.failed_here = True  # type: ignore[attr-defined]
@@ -69,7 +70,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def traces(folder: Path) -> None:
-    """Leave events, descriptions and logs of everything in the namespace."""
+    """Save the events, descriptions and logs of the namespace."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, arguments in {
         "events.txt": ("get", "events", "--sort-by", ".lastTimestamp"),
@@ -90,9 +91,9 @@ def traces(folder: Path) -> None:
 
 @dataclass
 class Place:
-    """What the release under test needs, and where it is.
+    """The release under test and its surroundings.
 
-    `start` is the seconds that its first pods took to become ready; 0 until then.
+    `start` is the number of seconds that its first pods took to become ready; 0 until then.
     """
 
     url: str
@@ -113,12 +114,12 @@ class Place:
         return max(FLOOR, STARTS * self.start) if self.start else FIRST
 
     def headers(self, *scopes: str) -> dict[str, str]:
-        """Give a request's headers; without scopes, no token."""
+        """Return a request's headers; without scopes, no token."""
         token = {"authorization": f"Bearer {self.issuer.token(*scopes)}"} if scopes else {}
         return {"host": HOST} | token
 
     def config(self, folder: Path, prefix: str = "e2e") -> Path:
-        """Write settings by which this machine finds the record."""
+        """Write a configuration with which this machine reads the record."""
         sinks = [
             {"type": "gcs", "bucket": BUCKET, "prefix": prefix, "endpoint": self.storage},
             {
@@ -137,10 +138,9 @@ class Place:
 
 @pytest.fixture(scope="session")
 def place(bundle, tmp_path_factory) -> Iterator[Place]:
-    """The namespace with all that stands beside the release."""
-    missing = [
-        name for name in ("KUBECONFIG", "E2E_IMAGE", "E2E_NEXT_IMAGE", "E2E_EMULATORS") if name not in os.environ
-    ]
+    """The namespace, with everything that the release needs."""
+    needed = ("KUBECONFIG", "E2E_IMAGE", "E2E_NEXT_IMAGE", "E2E_EMULATORS", "E2E_OPERATOR")
+    missing = [name for name in needed if name not in os.environ]
     if missing:
         pytest.exit(f"end-to-end tests need {', '.join(missing)}: run them by `make e2e`", returncode=2)
     shutil.rmtree(OUT, ignore_errors=True)
@@ -184,14 +184,33 @@ def place(bundle, tmp_path_factory) -> Iterator[Place]:
     kubectl("delete", "namespace", NAMESPACE, "--wait=false", namespace=None)
 
 
+@pytest.fixture(scope="session")
+def packaged(tmp_path_factory) -> str:
+    """The chart's package, built by `make chart` and pulled from a registry."""
+    helm, folder = os.environ.get("HELM", "helm"), tmp_path_factory.mktemp("chart")
+    with registry() as address:
+        push(helm, address)
+        command = [helm, "pull", f"oci://{address}/charts/customer-risk", "--plain-http", "--destination", folder]
+        subprocess.run(command, check=True, capture_output=True)
+    (package,) = folder.glob("*.tgz")
+    return str(package)
+
+
 @pytest.fixture
-def deploy(place):
-    """Bring a release into the namespace by the project's own command; gives what that said."""
+def deploy(place, packaged):
+    """A function that deploys a release into the namespace with `python -m k8s.release` and returns its output."""
 
     def deployed(release: str = "risk", *, fails: bool = False, values: Path | None = None, **sets: object) -> str:
         chosen = {"model.bundle": place.versions[0]} | _image(os.environ["E2E_IMAGE"]) | sets
         command = [sys.executable, "-m", "k8s.release", "deploy", "--release", release, "--namespace", NAMESPACE]
-        command += ["--values", "helm/customer-risk/values-local.yaml", "--values", str(place.values)]
+        command += [
+            "--chart",
+            packaged,
+            "--values",
+            "helm/customer-risk/values-local.yaml",
+            "--values",
+            str(place.values),
+        ]
         command += ["--values", str(values)] if values else []
         command += [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
         command += ["--seconds", f"{place.rollout:.0f}"]
@@ -210,7 +229,7 @@ def pods(release: str = "risk") -> list[dict[str, Any]]:
 
 
 def run(*arguments: object) -> str:
-    """Run the project's command."""
+    """Run `python -m k8s.release`."""
     done = subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -228,7 +247,7 @@ def _values() -> dict[str, Any]:
         "model": {"registry": f"gs://{REGISTRY}/registry", "endpoint": f"{inside}:4443"},
         "auth": {"enabled": True, "issuer": ISSUER, "audience": AUDIENCE, "jwksConfigMap": "issuer"},
         "test": {"tokenSecret": "token"},
-        "probes": {"startupSeconds": 1200},  # the gate, not the kubelet, ends a start that takes too long
+        "probes": {"startupSeconds": 1200},  # The gate's limit must be reached first, not the startup probe's.
         "record": {
             "sinks": [
                 {"type": "gcs", "bucket": BUCKET, "prefix": "e2e", "endpoint": f"{inside}:4443"},
@@ -266,7 +285,7 @@ def _empty_namespace() -> None:
 
 
 def _another(bundle: Path, folder: Path) -> Path:
-    """Make a bundle that answers alike and has another hash, as one that was trained again would."""
+    """Write a bundle with the same answers and another hash, as after another training."""
     loaded = load_bundle(bundle, verify_golden=False)
     files = {path.name: path.read_bytes() for path in bundle.iterdir() if path.name != "manifest.json"}
     write_bundle(

@@ -1,6 +1,6 @@
-"""What a caller inside the cluster does, run in a pod by the release's own image: V1, V2 and gRPC.
+"""A client inside the cluster, run in a pod with the release's own image: V1, V2 and gRPC.
 
-Arguments: HTTP address, gRPC address, token, the model's name, a request. It prints what each protocol answers.
+Arguments: HTTP address, gRPC address, token, the model's name, a request. It prints the response by each protocol.
 """
 
 import json
@@ -17,7 +17,7 @@ ATTEMPTS = 100
 
 
 def main(http: str, at: str, token: str, model: str, body: str) -> None:
-    """Ask by each protocol."""
+    """Send the request by each protocol."""
     request = json.loads(body)
     v1 = _post(f"{http}/v1/models/{model}:predict", {"instances": [request]}, token)["predictions"][0]
     tensor = {"name": "request", "shape": [1], "datatype": "BYTES", "data": [body]}

@@ -1,6 +1,6 @@
-"""The cluster's own parts before a real API server: what it admits, what it refuses, what the deployer may do.
+"""What a real API server admits and refuses, and the deployer's rights.
 
-Wants KUBECONFIG to name a cluster with KServe and the Gateway API that one may make namespaces in; `make e2e` has one.
+KUBECONFIG must name a cluster with KServe and the Gateway API in which namespaces can be created; `make e2e` has one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.cluster
 ROOT: Final = Path(__file__).parent.parent.parent
 NAMESPACE: Final = "customer-risk-admission"
 DEPLOYER: Final = "customer-risk-build@some-project.iam.gserviceaccount.com"
-# Of GKE alone; other clusters don't know them.
+# Kinds of GKE; other clusters don't have them.
 GOOGLES: Final = ("networking.gke.io", "monitoring.googleapis.com", "monitoring.coreos.com")
 
 
@@ -44,7 +44,7 @@ def _kubectl(*words: str, given: object = None) -> subprocess.CompletedProcess[s
 
 @pytest.fixture(scope="module")
 def namespace() -> Iterator[str]:
-    """An environment's namespace as k8s/ makes it, under a name of its own, with the deployer bound in it."""
+    """An environment's namespace from k8s/, with another name, and with the deployer's role bound in it."""
     if _kubectl("get", "--raw=/readyz").returncode:
         pytest.fail("the cluster doesn't answer")
     made = build("k8s/namespace")
@@ -69,7 +69,7 @@ def namespace() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def pods() -> dict[str, dict[str, Any]]:
-    """The pods of the chart's examples, as KServe would make them, and of their tests."""
+    """The pods of the chart's examples in KServe's form, and the pods of their tests."""
     found = {}
     for path in sorted(EXAMPLES.glob("*/rendered/*.yaml")):
         for each in objects(path.read_text(encoding="utf-8")):
@@ -93,14 +93,14 @@ def _admit(namespace: str, pod: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def test_the_pods_of_every_example_are_admitted(namespace: str, pods) -> None:
-    """Under pod security `restricted`, the quota and the limits."""
+    """The pods of every example pass pod security `restricted`, the quota and the limits."""
     for name, pod in pods.items():
         said, made = _admit(namespace, pod)
         assert made, f"{name}: {said}"
 
 
 def test_a_spool_on_the_nodes_disk_is_refused(namespace: str, pods) -> None:
-    """Pod security doesn't let the chart's `record.spool.hostPath` in: such a namespace wants a claim instead."""
+    """Pod security refuses `record.spool.hostPath`, so the namespace needs a claim instead."""
     pod = copy.deepcopy(pods["production-gke-inferenceservice"])
     kept = [volume for volume in pod["spec"]["volumes"] if volume["name"] != "spool"]
     assert len(kept) < len(pod["spec"]["volumes"])  # the example's claim
@@ -112,14 +112,14 @@ def test_a_spool_on_the_nodes_disk_is_refused(namespace: str, pods) -> None:
 
 
 def test_no_cpu_limit_is_put_on_the_server(namespace: str, pods) -> None:
-    """What the chart leaves out on purpose stays out."""
+    """The API server adds no CPU limit to the server's container."""
     _, made = _admit(namespace, pods["production-gke-inferenceservice"])
     (server,) = (each for each in made["spec"]["containers"] if each["name"] == "kserve-container")
     assert "cpu" not in server["resources"]["limits"]
 
 
-def test_a_container_that_says_nothing_gets_limits_of_memory_and_disk(namespace: str, pods) -> None:
-    """The namespace sets limits for a container without any: the quota admits the pod, and it can't use up the node."""
+def test_a_container_without_limits_gets_limits_of_memory_and_disk(namespace: str, pods) -> None:
+    """A container without limits gets the namespace's limits of memory and disk, so that the quota admits the pod."""
     pod = copy.deepcopy(pods["staging-pod"])
     for container in pod["spec"]["containers"]:
         del container["resources"]
@@ -136,8 +136,8 @@ def test_a_container_that_says_nothing_gets_limits_of_memory_and_disk(namespace:
         ({"securityContext": {"runAsNonRoot": False}}, "runAsNonRoot"),
     ],
 )
-def test_what_could_reach_the_node_is_refused(namespace: str, pods, change: dict[str, Any], word: str) -> None:
-    """By pod security, whoever asks."""
+def test_pods_that_could_access_the_node_are_refused(namespace: str, pods, change: dict[str, Any], word: str) -> None:
+    """Pod security refuses pods that could access the node, whoever creates them."""
     pod = copy.deepcopy(pods["staging-pod"])
     for container in pod["spec"]["containers"]:
         container["securityContext"].pop("runAsNonRoot", None)
@@ -152,7 +152,7 @@ def test_what_could_reach_the_node_is_refused(namespace: str, pods, change: dict
 
 
 def test_more_than_the_quota_is_refused(namespace: str, pods) -> None:
-    """One environment can't take the cluster."""
+    """The API server refuses pods beyond the namespace's quota."""
     pod = copy.deepcopy(pods["staging-pod"])
     pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "9", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
     said, made = _admit(namespace, pod)
@@ -160,15 +160,15 @@ def test_more_than_the_quota_is_refused(namespace: str, pods) -> None:
     assert "exceeded quota" in said
 
 
-def test_the_deployer_may_bring_in_every_example(namespace: str) -> None:
-    """The API server itself lets the bound account make every object of the chart, in its namespace."""
+def test_the_deployer_can_create_every_example(namespace: str) -> None:
+    """The API server allows the bound account to create every object of the chart in its namespace."""
     for folder in sorted(path.parent for path in EXAMPLES.glob("*/values.yaml")):
         given = [each for path in folder.glob("rendered/*.yaml") for each in objects(path.read_text(encoding="utf-8"))]
         given = [each for each in given if not each["apiVersion"].startswith(GOOGLES)]
         for each in given:
             each["metadata"].pop("namespace", None)
             if each["kind"] == "Pod":
-                each["spec"]["serviceAccountName"] = "default"  # its own isn't there while nothing is made
+                each["spec"]["serviceAccountName"] = "default"  # there are none yet in an empty namespace
         words = ("create", "--dry-run=server", f"--namespace={namespace}", f"--as={DEPLOYER}", "--filename=-")
         done = _kubectl(*words, given=given)
         assert done.stdout.count("created (server dry run)") == len(given), done.stderr
@@ -176,7 +176,7 @@ def test_the_deployer_may_bring_in_every_example(namespace: str) -> None:
 
 @pytest.fixture
 def as_deployer(namespace: str, tmp_path: Path) -> dict[str, str]:
-    """The environment of one who is the deployer and nobody else."""
+    """Environment variables with a kubeconfig that has only the deployer's rights."""
     told = _kubectl("config", "view", "--raw", "--minify", "--flatten", "--output=json").stdout
     token = _kubectl("create", "token", "deployer", f"--namespace={namespace}").stdout.strip()
     document = json.loads(told)
@@ -186,8 +186,8 @@ def as_deployer(namespace: str, tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig"), "HELM": find()}
 
 
-def test_the_deployers_rights_suffice_to_deploy_look_and_remove(namespace: str, as_deployer: dict[str, str]) -> None:
-    """Helm's install, the gate's look and Helm's removal; without an image the pods don't get ready: no more."""
+def test_the_deployer_can_install_check_and_remove(namespace: str, as_deployer: dict[str, str]) -> None:
+    """The deployer can run Helm's install, the gate's checks and Helm's removal; without an image, no pod is ready."""
     given = ("environment=local", "image.tag=no-such-tag", "image.pullPolicy=Never", "model.baked=true")
     sets = [word for pair in (*given, "route.gateway.name=gateway") for word in ("--set", pair)]
     where = ["--release", "probe", "--namespace", namespace, "--seconds", "8"]
@@ -198,11 +198,11 @@ def test_the_deployers_rights_suffice_to_deploy_look_and_remove(namespace: str, 
     removed = subprocess.run(removing, capture_output=True, text=True, check=False, env=as_deployer | DRIVER)
     assert done.returncode == 1
     assert "forbidden" not in (done.stdout + done.stderr + removed.stderr).lower()
-    assert re.search(r"probe isn't as it should be after \d+ s", done.stderr), done.stderr
+    assert re.search(r"probe isn't ready after \d+ s", done.stderr), done.stderr
     assert removed.returncode == 0, removed.stderr
 
 
-def test_a_release_that_helm_kept_in_secrets_is_found_and_moved(namespace: str) -> None:
+def test_a_release_in_secrets_is_refused_until_it_is_moved(namespace: str) -> None:
     """A deployment over a release in Secrets is refused; after the move, Helm lists its revisions and can remove it."""
     sets = ("environment=local", "image.tag=no-such-tag", "image.pullPolicy=Never", "model.baked=true")
     values = ["--values", str(CHART / "values-local.yaml"), *(word for pair in sets for word in ("--set", pair))]
@@ -234,7 +234,7 @@ def test_a_release_that_helm_kept_in_secrets_is_found_and_moved(namespace: str) 
     assert removed.returncode == 0, removed.stderr
 
 
-def test_the_deployer_may_do_nothing_elsewhere_and_nothing_to_rights(namespace: str) -> None:
+def test_the_deployer_has_no_other_rights(namespace: str) -> None:
     """The deployer has no rights in another namespace, and none on Secrets, roles, nodes or shells in pods."""
 
     def may(verb: str, kind: str, where: str) -> bool:

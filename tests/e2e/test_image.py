@@ -1,4 +1,4 @@
-"""The image itself, in this machine's engine: how large it is, what is in it, and how it starts."""
+"""The image on this machine's Docker engine: its size, its content and its start."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PYTHON = "/opt/customer-risk/bin/python"
 MOST_UNPACKED, MOST_COMPRESSED = 650, 200  # MB
 STARTS = 3
 PATIENCE = 600  # seconds after which a test gives up, on slow machines too
-# As a pod runs it: nothing to write to but /tmp, no privilege, one core.
+# As in a pod: only /tmp is writable, no privileges, one core.
 LOCKED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")  # noqa: S108  the container's
 FORBIDDEN = ("xgboost", "scipy", "pyarrow", "sklearn", "polars", "optuna", "matplotlib", "pip")
 COUNT = """
@@ -45,7 +45,7 @@ print(compilation.counts)
 
 
 def docker(*arguments: str | Path, **options) -> str:
-    """Run a command of the engine's; gives what it printed."""
+    """Run a docker command; return its output."""
     done = subprocess.run([DOCKER, *arguments], capture_output=True, text=True, check=False, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -60,19 +60,19 @@ def image() -> str:
 
 @pytest.fixture(scope="module")
 def config(image) -> dict[str, object]:
-    """What the image says of itself."""
+    """The image's configuration."""
     return json.loads(docker("inspect", "--format", "{{json .Config}}", image))
 
 
 @pytest.fixture(scope="module")
 def golden(bundle) -> dict[str, object]:
-    """A request that the bundle brings."""
+    """A request from the bundle's golden rows."""
     return loads_golden((bundle / "golden.json").read_bytes())[0]["request"]
 
 
 @pytest.fixture(scope="module")
 def mounted(bundle) -> list[str]:
-    """A bundle where the container's user may read it."""
+    """A bundle that the container's user can read."""
     folder = Path(tempfile.mkdtemp(prefix="customer-risk-image-"))
     shutil.copytree(bundle, folder / "bundle")
     for path in (folder, *folder.rglob("*")):
@@ -82,7 +82,7 @@ def mounted(bundle) -> list[str]:
 
 
 def _within(image: str, code: str, *options: str, **more) -> str:
-    """Run Python in a container that is locked down and sees no network."""
+    """Run Python in a container without network, privileges or a writable root."""
     return docker(
         "run", "--rm", "-i", "--network", "none", *LOCKED, *options, "--entrypoint", PYTHON, image, "-c", code, **more
     )
@@ -100,8 +100,8 @@ def test_image_is_small(image, record_property) -> None:
     assert found["compressed_mb"] <= MOST_COMPRESSED
 
 
-def test_image_holds_what_its_lock_says(image) -> None:
-    """The image holds the lock's packages in the lock's versions, the project, and no library of training's."""
+def test_image_has_the_packages_of_its_lock(image) -> None:
+    """The image has the packages and versions of the lock, the project, and no library that only training needs."""
     lock = (ROOT / "requirements" / "image.txt").read_text(encoding="utf-8")
     locked = set(re.findall(r"^([a-z0-9-]+==[^\s;]+)", lock, re.MULTILINE))
     code = (
@@ -119,8 +119,8 @@ def test_image_holds_what_its_lock_says(image) -> None:
     assert missing <= {"async-timeout"}, "only what the base's own Python makes needless may be absent"
 
 
-def test_image_says_what_it_was_made_of(image, config) -> None:
-    """The image names its commit and version, runs the command itself, as a user that is nobody's."""
+def test_image_has_labels_for_commit_and_version(image, config) -> None:
+    """The image has labels for commit and version, runs the command itself, and its user has no name."""
     labels = config["Labels"]
     assert re.fullmatch(r"[0-9a-f]{40}( and changes)?", labels["org.opencontainers.image.revision"])
     assert labels["org.opencontainers.image.title"] == "customer-risk"
@@ -131,8 +131,8 @@ def test_image_says_what_it_was_made_of(image, config) -> None:
     assert not [each for each in config["Env"] if "SECRET" in each or "TOKEN" in each or "PASSWORD" in each]
 
 
-def test_nothing_in_the_image_can_be_written_by_its_user(image) -> None:
-    """Whoever breaks in can change nothing of the install, even where the root isn't read-only."""
+def test_the_images_user_cannot_change_the_install(image) -> None:
+    """The image's user can't change any file of the install, even if the root is writable."""
     code = (
         "import os\n"
         "paths = (p for f, _, names in os.walk('/opt') for p in (f, *(os.path.join(f, each) for each in names)))\n"
@@ -141,14 +141,14 @@ def test_nothing_in_the_image_can_be_written_by_its_user(image) -> None:
     assert docker("run", "--rm", "--network", "none", "--entrypoint", PYTHON, image, "-c", code) == "[]\n"
 
 
-def test_nothing_is_compiled_in_a_container(image, mounted, golden) -> None:
-    """The kernels that the image brings are taken on this CPU, from a read-only disk; none is compiled."""
+def test_no_function_is_compiled_in_a_container(image, mounted, golden) -> None:
+    """The image's compiled kernels are used on this CPU from a read-only disk; none is compiled."""
     counted = _within(image, COUNT, *mounted, input=json.dumps(golden))
     assert re.fullmatch(r"Counts\(loaded=[1-9]\d*, compiled=0, lost=0\)\n", counted), counted
 
 
-def test_a_container_on_one_core_answers_and_ends_well(image, mounted, golden, record_property) -> None:
-    """A container on one core, its root read-only, comes to be ready, answers, and ends with 0 on SIGTERM."""
+def test_a_container_on_one_core_starts_answers_and_stops(image, mounted, golden, record_property) -> None:
+    """On one core and a read-only root, a container becomes ready, answers, and exits with 0 on SIGTERM."""
     seconds = []
     for _ in range(STARTS):
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -171,7 +171,7 @@ def test_a_container_on_one_core_answers_and_ends_well(image, mounted, golden, r
 
 
 def _ready(container: str, port: int) -> float:
-    """Wait until the container is ready; gives when."""
+    """Wait until the container is ready; return the time."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:

@@ -1,4 +1,4 @@
-"""Pushing, into a real registry on this machine (Debian's docker-registry) by a real Docker engine."""
+"""Pushes an image with a real Docker engine to a real registry on this machine (Debian's docker-registry)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAME = "customer-risk-push-test:abc1234"
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[str]:
-    """An image of one file on this machine's Docker engine."""
+    """The Docker engine of this machine, with an image of one file."""
     if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         pytest.fail("no Docker engine answers; DOCKER_HOST names one")
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n", encoding="utf-8")
@@ -42,7 +42,7 @@ def engine(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
-    """A registry, by the address that images are pushed to; plain HTTP, which Docker takes from localhost."""
+    """The address of a registry; it uses plain HTTP, which Docker allows for localhost."""
     with running(tmp_path) as address:
         yield address
 
@@ -56,10 +56,8 @@ def _push(folder: Path, repository: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
 
 
-def test_the_digest_that_is_written_down_is_the_one_that_the_registry_serves(
-    tmp_path: Path, engine: str, registry: str
-) -> None:
-    """The registry gives the pushed image's manifest under the digest that later steps deploy."""
+def test_the_written_digest_is_the_registrys(tmp_path: Path, engine: str, registry: str) -> None:
+    """The registry returns the pushed image's manifest for the digest that later steps deploy."""
     done = _push(tmp_path, f"{registry}/some/where")
     assert done.returncode == 0, done.stderr
     image = (tmp_path / "build/release/image").read_text(encoding="utf-8").strip()
@@ -72,15 +70,15 @@ def test_the_digest_that_is_written_down_is_the_one_that_the_registry_serves(
         assert served.headers["docker-content-digest"] == written[1]
 
 
-def test_pushing_again_names_the_same_digest(tmp_path: Path, engine: str, registry: str) -> None:
-    """A build that is run again deploys what it pushed before."""
+def test_pushing_again_writes_the_same_digest(tmp_path: Path, engine: str, registry: str) -> None:
+    """A repeated build writes the same digest."""
     first, second = (_push(tmp_path, f"{registry}/some/where") for _ in range(2))
     assert first.stdout == second.stdout
     assert engine.partition(":")[0] in first.stdout
 
 
-def test_without_a_registry_nothing_is_written_down(tmp_path: Path, engine: str) -> None:
-    """A push that fails leaves no digest for a later step to deploy."""
+def test_a_failed_push_writes_no_digest(tmp_path: Path, engine: str) -> None:
+    """A failed push writes no digest."""
     assert engine
     assert _push(tmp_path, "localhost:9/some/where").returncode != 0
     assert not (tmp_path / "build/release/image").exists()

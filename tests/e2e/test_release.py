@@ -1,4 +1,4 @@
-"""A release's life in a cluster, step by step: each test goes on from where the one before it left the cluster."""
+"""The life of a release in a cluster: each test continues from the state that the previous one left."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.e2e.conftest import HOST, OUT, pods, run
 pytestmark = pytest.mark.cluster
 
 RISK = "/ai/v1/risk"
-# Requests a second before the step if a pod starts within USUAL seconds; fewer, down to half, if it takes longer.
+# Requests a second before the step, if a pod starts within USUAL seconds; fewer, down to half, if it takes longer.
 ONE_X = float(os.environ.get("E2E_ONE_X", "30"))
 USUAL = 20.0
 GATES = ("--gates", str(Path(__file__).with_name("gates.yaml")))
@@ -32,7 +32,7 @@ INSIDE = Path(__file__).with_name("inside.py")
 
 @pytest.fixture
 def measured(record_property):
-    """Add to the test's row."""
+    """Return a function that adds a text to the test's row."""
     return lambda said: record_property("measured", said)
 
 
@@ -49,7 +49,7 @@ def _helm(*arguments: str) -> str:
 
 
 def _ids(place, tmp_path) -> tuple[set[str], set[str]]:
-    """The decisions that each sink holds."""
+    """Return the ids of the decisions in each sink."""
     listed = run("audit", "list", "--since", "2026-01-01", "--config", place.config(tmp_path))
     in_storage = set(ID.findall(listed))
     query = "SELECT decision_id FROM `risk.decisions.decisions`"
@@ -62,8 +62,8 @@ def _ids(place, tmp_path) -> tuple[set[str], set[str]]:
     return in_storage, {row["f"][0]["v"] for row in asked.json().get("rows", [])}
 
 
-def test_a_first_install_meets_no_traffic_before_its_pods_are_there(place, deploy, measured) -> None:
-    """A first install is gated, then gets its route: two pods, the autoscaler's minimum, before any traffic."""
+def test_a_first_install_gets_its_route_after_the_gate_passed(place, deploy, measured) -> None:
+    """A first install gets its route after the gate, with two pods, the autoscaler's minimum."""
     began = time.monotonic()
     said = deploy()
     assert "first install, without its route" in said
@@ -76,8 +76,8 @@ def test_a_first_install_meets_no_traffic_before_its_pods_are_there(place, deplo
     measured(f"{time.monotonic() - began:.0f} s from nothing to traffic, {place.start:.0f} s until a pod is ready")
 
 
-def test_the_gateway_answers_with_a_token_and_not_without(place) -> None:
-    """Through the gateway a golden request is answered as the bundle answers it; without a token it is a 401."""
+def test_the_gateway_requires_a_token(place) -> None:
+    """The gateway returns the bundle's golden answer with a token, and 401 without one."""
     refused = send("POST", place.url + RISK, json=place.requests[0], headers=place.headers())
     assert refused.status_code == 401
     for request, golden in zip(place.requests, place.golden, strict=True):
@@ -91,8 +91,8 @@ def test_the_gateway_answers_with_a_token_and_not_without(place) -> None:
         place.answered.append(answer["decision_id"])
 
 
-def test_the_routes_are_those_and_no_others(place) -> None:
-    """Batches, the document and its page pass the gateway; metrics, health and KServe's protocols don't."""
+def test_only_the_public_routes_are_reachable(place) -> None:
+    """The gateway serves batches and the API's description and page, but not metrics, health and KServe's protocols."""
     batch = send(
         "POST", f"{place.url}{RISK}:batch", json={"requests": place.requests}, headers=place.headers("score", "batch")
     )
@@ -107,8 +107,8 @@ def test_the_routes_are_those_and_no_others(place) -> None:
     assert other.status_code == 404
 
 
-def test_kserves_protocols_answer_inside_the_cluster(place) -> None:
-    """V1, V2 and gRPC answer a pod of the cluster with the gateway's probability; gRPC too wants a token."""
+def test_kserve_protocols_answer_inside_the_cluster(place) -> None:
+    """A pod in the cluster gets the gateway's probability by V1, V2 and gRPC; gRPC also needs a token."""
     arguments = ["http://risk-predictor", "risk-ports:8081", place.issuer.token("score"), "customer-risk"]
     container = {
         "name": "caller",
@@ -136,8 +136,8 @@ def test_kserves_protocols_answer_inside_the_cluster(place) -> None:
     place.answered += found["decisions"]
 
 
-def test_every_answer_is_on_record(place, tmp_path, measured) -> None:
-    """Each of those decisions stands in both sinks, and one is shown and verified from there."""
+def test_every_decision_is_on_record(place, tmp_path, measured) -> None:
+    """Both sinks have each of these decisions, and one is shown and verified from there."""
 
     def missing() -> list[set[str]]:
         return [set(place.answered) - there for there in _ids(place, tmp_path)]
@@ -149,8 +149,8 @@ def test_every_answer_is_on_record(place, tmp_path, measured) -> None:
     measured(f"{len(place.answered)} decisions; {verified.strip().splitlines()[-1].split(': ', 1)[-1]}")
 
 
-def test_the_autoscaler_holds_its_minimum(place) -> None:
-    """A pod that is deleted is followed by another, and the autoscaler can scale."""
+def test_the_autoscaler_keeps_its_minimum(place) -> None:
+    """A deleted pod is replaced, and the autoscaler can scale."""
     gone = pods()[0]["metadata"]["name"]
     kubectl("delete", "pod", gone, "--wait=false")
     run_gate(place)
@@ -162,7 +162,7 @@ def test_the_autoscaler_holds_its_minimum(place) -> None:
 
 
 def run_gate(place) -> None:
-    """Wait for the gate."""
+    """A function that runs the gate."""
     command = [sys.executable, "-m", "k8s.release", "gate", "--release", "risk", "--namespace", NAMESPACE]
     command += ["--seconds", f"{place.rollout:.0f}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -181,19 +181,19 @@ def test_an_edit_by_hand_does_not_stop_the_next_release(deploy) -> None:
     assert get("hpa", "risk")["spec"]["maxReplicas"] == most
 
 
-def test_a_new_image_fails_no_request(place, deploy, measured) -> None:
-    """An upgrade to another image under light load: no request fails, and the old pods' records arrive."""
+def test_no_request_fails_during_an_upgrade_of_the_image(place, deploy, measured) -> None:
+    """Under light load, no request fails during an upgrade to another image, and the old pods' records arrive."""
     with _callers(place) as callers:
         deploy(**{"image.tag": os.environ["E2E_NEXT_IMAGE"].rpartition(":")[2]})
     assert callers.failed == []
     images = {container["image"] for pod in pods() for container in pod["spec"]["containers"]}
     assert images == {os.environ["E2E_NEXT_IMAGE"]}
     place.answered += callers.decisions
-    measured(f"{len(callers.decisions)} requests, 0 failed, {callers.asked_again} told to come back")
+    measured(f"{len(callers.decisions)} requests, 0 failed, {callers.asked_again} refused with Retry-After")
 
 
-def test_a_new_bundle_fails_no_request(place, deploy, measured) -> None:
-    """An upgrade to another bundle under light load: no request fails, and in the end the new bundle answers."""
+def test_no_request_fails_during_an_upgrade_of_the_bundle(place, deploy, measured) -> None:
+    """Under light load, no request fails during an upgrade to another bundle, and the new bundle then answers."""
     with _callers(place) as callers:
         deploy(**{"image.tag": os.environ["E2E_NEXT_IMAGE"].rpartition(":")[2], "model.bundle": place.versions[1]})
         until(lambda: place.versions[1] in callers.versions or callers.failed, "the new bundle answers")
@@ -202,11 +202,11 @@ def test_a_new_bundle_fails_no_request(place, deploy, measured) -> None:
     answer = send("POST", place.url + RISK, json=place.requests[0], headers=place.headers("score")).json()
     assert answer["model"]["version"] == place.versions[1]
     place.answered += [*callers.decisions, answer["decision_id"]]
-    measured(f"{len(callers.decisions)} requests, 0 failed, {callers.asked_again} told to come back")
+    measured(f"{len(callers.decisions)} requests, 0 failed, {callers.asked_again} refused with Retry-After")
 
 
-def test_a_bundle_that_is_not_there_is_rolled_back(place, deploy) -> None:
-    """A hash that no registry holds: the gate closes, the release goes back, no request fails meanwhile."""
+def test_a_missing_bundle_is_rolled_back(place, deploy) -> None:
+    """A bundle that isn't in the registry fails the gate and is rolled back, and no request fails."""
     with _callers(place) as callers:
         said = deploy(
             fails=True, **{"model.bundle": "0" * 64, "image.tag": os.environ["E2E_NEXT_IMAGE"].rpartition(":")[2]}
@@ -217,21 +217,39 @@ def test_a_bundle_that_is_not_there_is_rolled_back(place, deploy) -> None:
     place.answered += callers.decisions
 
 
-def test_a_rollback_goes_through_the_chart(place) -> None:
-    """`rollback` brings the bundle from before back under light load, gated, without a failed request."""
-    command = [sys.executable, "-m", "k8s.release", "rollback", "--release", "risk", "--namespace", NAMESPACE]
-    command += ["--seconds", f"{place.rollout:.0f}"]
+def test_a_job_of_the_operators_image_rolls_back(place) -> None:
+    """A Job of the operator's image restores the previous bundle under light load, and no request fails."""
+    kubectl("apply", "-f", str(ROOT / "k8s/base/deployer.yaml"), namespace=None)
+    document = (ROOT / "k8s/operator/operator.yaml").read_text()
+    for word, value in {"NAMESPACE": NAMESPACE, "RELEASE": "risk", "IMAGE": os.environ["E2E_OPERATOR"]}.items():
+        document = re.sub(rf"\b{word}\b", value, document)
+    kubectl("apply", "-f", "-", given=document)
     with _callers(place) as callers:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        printed = _run_job("rollback")
+    assert "risk: golden requests answered" in printed
+    assert "all pods are new and ready" in _run_job("gate")
     assert callers.failed == []
     answer = send("POST", place.url + RISK, json=place.requests[0], headers=place.headers("score")).json()
     assert answer["model"]["version"] == place.versions[0]
     place.answered += [*callers.decisions, answer["decision_id"]]
 
 
-def test_a_second_model_is_a_second_release(place, deploy) -> None:
-    """Another release with another bundle answers at its own path, beside the first."""
+def _run_job(command: str) -> str:
+    """Start a Job of the suspended CronJob of a command; return its log once it has succeeded."""
+    kubectl("create", "job", f"--from=cronjob/customer-risk-{command}", command)
+
+    def ended() -> dict[str, int]:
+        status = get("job", command)["status"]
+        return {key: status[key] for key in ("succeeded", "failed") if status.get(key)}
+
+    until(ended, f"the Job {command} ends")
+    printed = kubectl("logs", f"job/{command}")
+    assert "succeeded" in ended(), printed
+    return printed
+
+
+def test_a_second_release_serves_a_second_model(place, deploy) -> None:
+    """A second release with another bundle answers at its own path beside the first."""
     deploy(
         "second",
         **{
@@ -252,7 +270,7 @@ def test_a_second_model_is_a_second_release(place, deploy) -> None:
 
 
 def test_a_step_from_1x_to_10x(place, deploy, tmp_path, measured) -> None:
-    """Ten times the load is answered by more pods: no request fails, no answer is wrong, no record is missing."""
+    """At ten times the load there are more pods, no request fails, no answer is wrong, and no record is missing."""
     deploy(values=Path(__file__).with_name("step.yaml"))
     token = tmp_path / "token"
     token.write_text(place.issuer.token("score", "batch", "explain"))
@@ -282,8 +300,8 @@ def test_a_step_from_1x_to_10x(place, deploy, tmp_path, measured) -> None:
     assert records.returncode == 0, records.stderr
 
 
-def test_ending_leaves_nothing_behind(place, tmp_path, measured) -> None:
-    """`helm uninstall` leaves no object of theirs; every decision of all pods that there were is on record."""
+def test_uninstall_removes_all_objects_and_keeps_all_records(place, tmp_path, measured) -> None:
+    """`helm uninstall` removes all objects of the releases, and every decision of every pod is on record."""
     _helm("uninstall", "risk", "--wait", "--timeout", f"{PATIENCE}s")
     kinds = "all,isvc,hpa,pdb,httproute,cm,secret,sa,networkpolicy,cronjob,endpointslice"
 

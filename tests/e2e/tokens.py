@@ -1,4 +1,4 @@
-"""An issuer of tokens: a key of its own, its public half as the service reads it."""
+"""An issuer of tokens, with its key and the key set that the service reads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Issuer:
         self._key = generate_private_key(SECP256R1())
 
     def keys(self) -> str:
-        """Give the key set that verifies its tokens."""
+        """Return the key set that verifies its tokens."""
         key = ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         return json.dumps({"keys": [key | {"kid": "e2e", "alg": "ES256", "use": "sig"}]})
 

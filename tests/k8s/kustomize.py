@@ -1,4 +1,4 @@
-"""What `kubectl apply -k` would send."""
+"""The objects that `kubectl apply -k` would send."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ VERSION: Final = "v5.5.0"
 
 
 def build(folder: str) -> list[dict[str, Any]]:
-    """Build a kustomization by kubectl, or by kustomize where there is none (built once, about a minute)."""
+    """Build a kustomization with kubectl; without kubectl, with kustomize, which is built first (about a minute)."""
     told = subprocess.run([*_command(), ROOT / folder], capture_output=True, check=True, text=True)
     return [each for each in yaml.safe_load_all(told.stdout) if each]
 
 
 def kubectl() -> str | None:
-    """Find the kubectl command: $KUBECTL, or the one in PATH."""
+    """Return the path of kubectl: $KUBECTL, or the one on the PATH."""
     return os.environ.get("KUBECTL") or shutil.which("kubectl")
 
 

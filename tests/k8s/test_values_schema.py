@@ -1,8 +1,10 @@
-"""The schema of the chart's values, as far as it is made from the settings and from values.yaml."""
+"""The parts of the values' schema that settings and values.yaml determine."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import yaml
@@ -13,36 +15,49 @@ from k8s.values_schema import CHART, comments, text_of, values_schema
 FILE = (CHART / "values.schema.json").read_text(encoding="utf-8")
 VALUES = (CHART / "values.yaml").read_text(encoding="utf-8")
 SCHEMA = json.loads(FILE)
+DEFAULTS = yaml.safe_load(VALUES)
 
 
-def test_the_file_is_what_the_command_writes() -> None:
-    """`python -m k8s.values_schema` brings it up to date with settings and comments."""
+def test_the_values_schema_is_current() -> None:
+    """`python -m k8s.values_schema` updates it from settings and comments."""
     assert text_of(values_schema(SCHEMA, VALUES)) == FILE
 
 
-def test_comments_and_schema_agree() -> None:
-    """Each value that has a comment in values.yaml is described by it in the schema."""
-    described = dict(comments(VALUES))
-    assert len(described) > 90
-    for path, comment in described.items():
-        found = SCHEMA
-        for key in path.split("."):
-            found = found["properties"][key]
-        assert found["description"] == comment, path
+def test_every_value_has_a_comment() -> None:
+    """values.yaml describes each value, or the section that is set as a whole, with a comment that helm-docs reads."""
+    described = {path for path, _ in comments(VALUES)}
+    lines = [line.strip() for line in VALUES.splitlines()]
+    first = [line for above, line in zip(["", *lines], lines, strict=False) if line[:1] == "#" and above[:1] != "#"]
+    lacking = [
+        path for path in _leaves(DEFAULTS) if not any(path == each or path.startswith(f"{each}.") for each in described)
+    ]
+    assert (lacking, [line for line in first[1:] if not line.startswith("# -- ")]) == ([], [])
 
 
-def test_a_value_without_a_comment_is_described_by_its_setting() -> None:
-    """The words are those of docs/guide/settings.md."""
-    server = SCHEMA["properties"]["server"]["properties"]
-    assert server["headerSeconds"]["description"] == "for a connection to send a whole request head"
+def _leaves(values: dict[str, Any], above: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}"
 
 
-def test_values_and_examples_hold() -> None:
-    """Every default, and every file of values that the chart comes with, is taken by the schema."""
+def test_values_and_examples_fit_the_schema() -> None:
+    """The schema accepts the defaults, and each values file of the chart combined with them."""
     validator = Draft202012Validator(SCHEMA)
     for path in (CHART / "values.yaml", *CHART.glob("values-*.yaml"), *CHART.glob("examples/*/values.yaml")):
-        faults = [each.message for each in validator.iter_errors(yaml.safe_load(path.read_text(encoding="utf-8")))]
-        assert faults == [], path
+        values = _merged(DEFAULTS, yaml.safe_load(path.read_text(encoding="utf-8")))
+        assert [each.message for each in validator.iter_errors(values)] == [], path
+
+
+def _merged(defaults: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the defaults with values on top of them, as Helm merges files."""
+    nested = {
+        key: _merged(defaults[key], value)
+        for key, value in values.items()
+        if isinstance(value, dict) and isinstance(defaults.get(key), dict)
+    }
+    return defaults | values | nested
 
 
 @pytest.mark.parametrize(
@@ -59,11 +74,11 @@ def test_values_and_examples_hold() -> None:
     ],
 )
 def test_a_value_that_the_service_would_refuse_is_refused(values) -> None:
-    """The install fails, rather than the pods; so it does for what the chart demands beyond the settings' types."""
-    assert not Draft202012Validator(SCHEMA).is_valid(values)
+    """The schema refuses what a setting's type refuses, and enforces the chart's additional conditions."""
+    assert not Draft202012Validator(SCHEMA).is_valid(_merged(DEFAULTS, values))
 
 
-def test_a_comment_belongs_to_the_value_beneath_it() -> None:
-    """At every depth; a blank line ends a comment, and its lines are joined."""
-    text = "# A file.\n\n# The\n# server.\nserver:\n  # Its port.\n  port: 1\n  host: a\n# Else.\nelse: {}\n"
-    assert list(comments(text)) == [("server", "The server."), ("server.port", "Its port."), ("else", "Else.")]
+def test_a_comment_belongs_to_the_value_below_it() -> None:
+    """A comment belongs to the value below it at any depth; a blank line ends a comment, and its lines are joined."""
+    text = "# A file.\n\n# -- The\n# server.\nserver:\n  # -- Its port.\n  port: 1\n  host: a\n# Other.\nother: {}\n"
+    assert list(comments(text)) == [("server", "The server."), ("server.port", "Its port."), ("other", "Other.")]

@@ -1,8 +1,9 @@
-"""The chart: what it renders to, and that the API servers it targets would take it."""
+"""The chart's rendered objects, and whether the API servers that it targets accept them."""
 
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -12,7 +13,19 @@ from tests.chart.schema import fault
 
 pytestmark = pytest.mark.system
 
-
+# Names that other charts use too.
+EXTRAS = (
+    "podLabels.team=risk,podAnnotations.note=a,extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy:3128,"
+    "extraVolumes[0].name=authorities,extraVolumes[0].configMap.name=authorities,"
+    "extraVolumeMounts[0].name=authorities,extraVolumeMounts[0].mountPath=/etc/authorities,"
+    "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight=1,"
+    "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchFields[0].key=metadata.name,"
+    "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchFields[0].operator=Exists"
+)
+SPREAD = ",".join(
+    f"topologySpreadConstraints[0].{each}"
+    for each in ("topologyKey=rack", "maxSkew=1", "whenUnsatisfiable=DoNotSchedule")
+)
 VARIANTS = [
     "model.baked=true",
     "model.baked=true,record.enabled=false",
@@ -22,16 +35,17 @@ VARIANTS = [
     "test.enabled=false",
     "auth.enabled=false",
     "server.preStopSeconds=0",
-    "spread.zones=DoNotSchedule,spread.nodes=ScheduleAnyway,priorityClassName=high",
+    f"{SPREAD},priorityClassName=high",
     "record.spool.hostPath=/var/spool/customer-risk",
     "model.registry=/mnt/registry/models,model.registryVolume.persistentVolumeClaim.claimName=models",
     "image.pullSecrets[0]=registry,nodeSelector.pool=risk,tolerations[0].key=risk,tolerations[0].operator=Exists",
     "serviceAccount.create=false,serviceAccount.name=other",
-    "disruption.minAvailable=1,disruption.maxUnavailable=null,rollout.maxSurge=50%",
-    "networkPolicy.enabled=true,networkPolicy.gatewayCidrs=null,networkPolicy.gatewayNamespace=gateway",
+    "podDisruptionBudget.minAvailable=1,podDisruptionBudget.maxUnavailable=,rollout.maxSurge=50%",
+    "networkPolicy.enabled=true,networkPolicy.gatewayCidrs={35.191.0.0/16},networkPolicy.gatewayNamespace=gateway",
     "networkPolicy.enabled=true,networkPolicy.egress.also[0].namespace=tools,networkPolicy.egress.also[0].port=9050",
     "route.timeout=10s,route.gateway.sectionName=https",
     "autoscaling.inFlight.enabled=true",
+    EXTRAS,
 ]
 
 
@@ -48,8 +62,8 @@ def rendered(helm: Helm) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("case", cases())
-def test_an_examples_render_is_what_stands_beside_it(helm: Helm, case: str) -> None:
-    """A change of the chart shows in the examples; `scripts/chart/render` writes them anew."""
+def test_the_committed_renders_are_current(helm: Helm, case: str) -> None:
+    """The committed render of each example is current; `scripts/chart/render` updates it."""
     stored = {path.name: path.read_text(encoding="utf-8") for path in (EXAMPLES / case / "rendered").iterdir()}
     assert helm.example(case) == stored
 
@@ -61,15 +75,15 @@ def test_helm_3_renders_the_same(helm: Helm, helm3: Helm, case: str) -> None:
 
 
 @pytest.mark.parametrize("change", VARIANTS)
-def test_helm_3_renders_the_same_where_values_differ_from_every_example(helm: Helm, helm3: Helm, change: str) -> None:
+def test_helm_3_renders_the_same_for_other_values(helm: Helm, helm3: Helm, change: str) -> None:
     """With parts that are off and values that are null, both versions render the same objects."""
     values = [option for path in helm.values("local") for option in ("--values", path)]
     assert objects(helm3.render(*values, "--set", change)) == objects(helm.render(*values, "--set", change))
 
 
 def test_helm_3_refuses_the_same_values(helm: Helm, helm3: Helm) -> None:
-    """Both versions refuse a contradiction and an unknown key, and say the same reason."""
-    for change, said in (("image.tag=latest", "another image next week"), ("surprise=1", "surprise")):
+    """Both versions refuse a contradiction and an unknown key, with the same reason."""
+    for change, said in (("image.tag=latest", "image.tag is latest"), ("surprise=1", "surprise")):
         values = [option for path in helm.values("local") for option in ("--values", path)]
         for each in (helm, helm3):
             with pytest.raises(Refused, match=said):
@@ -77,14 +91,14 @@ def test_helm_3_refuses_the_same_values(helm: Helm, helm3: Helm) -> None:
 
 
 @pytest.mark.parametrize("case", cases())
-def test_every_object_is_one_that_the_api_server_takes(rendered, case: str) -> None:
+def test_the_api_server_accepts_every_object(rendered, case: str) -> None:
     """No field is unknown, of another type or missing: Kubernetes 1.34, KServe 0.20, Gateway API 1.3, GKE's own."""
     faults = {f"{each['kind']} {each['metadata']['name']}": fault(each) for each in rendered[case]}
     assert {name: said for name, said in faults.items() if said} == {}
 
 
-def test_a_field_that_nobody_knows_is_seen(rendered) -> None:
-    """In every kind that the chart makes, at the top, in metadata, and as deep as one looks."""
+def test_an_unknown_field_is_found(rendered) -> None:
+    """An unknown field is found in every kind of object, at the top level, in metadata and deeply nested."""
     kinds = {each["kind"]: each for case in rendered.values() for each in case}
     for kind, document in kinds.items():
         for path in ([], ["metadata"], ["spec"]):
@@ -102,7 +116,7 @@ def test_a_field_that_nobody_knows_is_seen(rendered) -> None:
 
 
 def test_the_examples_make_every_kind_of_object(rendered) -> None:
-    """What the chart can make is looked at by the tests of this folder."""
+    """The examples contain every kind of object in the templates, so that the tests cover each kind."""
     made = {each["kind"] for case in rendered.values() for each in case}
     named = set()
     for path in CHART.glob("templates/**/*.yaml"):
@@ -111,8 +125,8 @@ def test_the_examples_make_every_kind_of_object(rendered) -> None:
     assert made == named
 
 
-def test_two_models_share_no_name_and_no_path(helm: Helm) -> None:
-    """Two releases in one namespace and at one host stand side by side."""
+def test_two_models_have_no_common_name_or_path(helm: Helm) -> None:
+    """Two releases in one namespace and at one host have no name and no path in common."""
     first, second = (objects("".join(helm.example(case).values())) for case in ("production-gke", "second-model"))
     assert not {_name(each) for each in first} & {_name(each) for each in second}
     assert not _paths(first) & _paths(second)
@@ -120,8 +134,8 @@ def test_two_models_share_no_name_and_no_path(helm: Helm) -> None:
     assert base == "/ai/v1/business"
 
 
-def test_another_path_base_is_rewritten_to_the_servers_own(helm: Helm) -> None:
-    """By prefix, which is what GKE's gateway can do; each of the five paths leads to its own."""
+def test_another_path_base_is_rewritten(helm: Helm) -> None:
+    """Each of the five paths is rewritten by its prefix, which GKE's gateway supports."""
     (route,) = (each for each in objects(helm.example("second-model")["route.yaml"]))
     for rule in route["spec"]["rules"]:
         ((match,), (rewrite,)) = rule["matches"], rule["filters"]
@@ -130,8 +144,8 @@ def test_another_path_base_is_rewritten_to_the_servers_own(helm: Helm) -> None:
         assert match["path"]["value"].replace("/ai/v1/business", "/ai/v1") == replaced
 
 
-def test_the_route_takes_exactly_what_the_service_offers_the_world(helm: Helm) -> None:
-    """Exact paths, and the jobs' as a prefix: /ai/v1/risk alone as a prefix would miss /ai/v1/risk:batch."""
+def test_the_route_has_only_the_public_paths(helm: Helm) -> None:
+    """All paths match exactly, except the jobs' prefix: a prefix /ai/v1/risk wouldn't match /ai/v1/risk:batch."""
     (route,) = objects(helm.example("production-gke")["route.yaml"])
     assert route["spec"]["hostnames"] == ["prod.deblock.com"]
     paths = {each["path"]["value"]: each["path"]["type"] for rule in route["spec"]["rules"] for each in rule["matches"]}
@@ -144,8 +158,8 @@ def test_the_route_takes_exactly_what_the_service_offers_the_world(helm: Helm) -
     }
 
 
-def test_what_rolls_the_pods_and_what_does_not(helm: Helm) -> None:
-    """Settings, the bundle and `restartedAt` do; a version of the chart, the batch's settings and the route don't."""
+def test_only_settings_bundle_and_restarted_at_restart_pods(helm: Helm) -> None:
+    """Settings, the bundle and `restartedAt` restart the pods; the chart's version, the batch and the route don't."""
     values = [option for path in helm.values("local") for option in ("--values", path)]
 
     def pods(*options: str) -> Any:
@@ -179,15 +193,16 @@ def test_what_rolls_the_pods_and_what_does_not(helm: Helm) -> None:
         "terminationGracePeriodSeconds=300",
         "serviceAccount.name=other",
         "priorityClassName=high",
-        "spread.nodes=ScheduleAnyway",
+        SPREAD,
+        EXTRAS,
         "nodeSelector.pool=risk",
         "auth.jwksConfigMap=others",
         "server.mostWaitMs=60",
         "rules.text=version: 7",
     ],
 )
-def test_what_makes_new_pods_changes_the_mark_that_the_gate_knows_them_by(helm: Helm, change: str) -> None:
-    """Else the gate would take pods from before the change for new ones, and open while they are still there."""
+def test_a_change_that_makes_new_pods_changes_their_mark(helm: Helm, change: str) -> None:
+    """The mark differs, so that the gate doesn't take pods from before the change for new ones."""
     assert _mark(helm, change) != _mark(helm)
 
 
@@ -204,13 +219,13 @@ def test_what_makes_new_pods_changes_the_mark_that_the_gate_knows_them_by(helm: 
         "restartedAt=now",
     ],
 )
-def test_what_makes_no_new_pods_leaves_the_mark_as_it_is(helm: Helm, change: str) -> None:
-    """Else adding a replica or switching a route would restart every pod; `restartedAt` is a mark of its own."""
+def test_a_change_without_new_pods_keeps_their_mark(helm: Helm, change: str) -> None:
+    """The mark stays the same, so that adding a replica or changing a route restarts no pod."""
     assert _mark(helm, change) == _mark(helm)
 
 
-def test_the_grace_period_follows_what_ending_takes(helm: Helm) -> None:
-    """Of the server: preStop, drain, grace and ten more; then the shipper's drain and five, where there is one."""
+def test_the_grace_period_is_the_sum_of_all_end_times(helm: Helm) -> None:
+    """It is the server's preStop, drain and grace plus 10 s, and the shipper's drain plus 5 s if there is a shipper."""
     values = [option for path in helm.values("local") for option in ("--values", path)]
 
     def grace(*options: str) -> int:
@@ -225,16 +240,16 @@ def test_the_grace_period_follows_what_ending_takes(helm: Helm) -> None:
 
 
 @pytest.mark.parametrize("tag", ["6216774", "0123456", "12e3456", "6f44564-next"])
-def test_a_tag_of_digits_stays_what_it_is(helm: Helm, tag: str) -> None:
-    """A short hash may look like a number, to `--set` above all."""
+def test_a_tag_of_digits_stays_a_text(helm: Helm, tag: str) -> None:
+    """A short hash that looks like a number to `--set` stays a text."""
     values = [option for path in helm.values("local") for option in ("--values", path)]
     (service,) = objects(helm.render(*values, "--set", f"image.tag={tag}", only="inferenceservice.yaml"))
     assert service["spec"]["predictor"]["containers"][0]["image"] == f"customer-risk:{tag}"
 
 
 @pytest.mark.parametrize("change", VARIANTS)
-def test_what_no_example_has_is_taken_too(helm: Helm, change: str) -> None:
-    """Parts that are off, or of another kind: the objects are sound, and every mount is a volume of its pod."""
+def test_values_of_no_example_render_valid_objects(helm: Helm, change: str) -> None:
+    """With parts off or of another kind, the objects are valid, and every mount has a volume in its pod."""
     values = [option for path in helm.values("local") for option in ("--values", path)]
     documents = objects(helm.render(*values, "--set", change))
     faults = {f"{each['kind']} {each['metadata']['name']}": fault(each) for each in documents}
@@ -245,17 +260,54 @@ def test_what_no_example_has_is_taken_too(helm: Helm, change: str) -> None:
     assert mounted == {each["name"] for each in predictor["volumes"]}
 
 
-def test_without_a_values_file_nothing_is_rendered(helm: Helm) -> None:
-    """The defaults are production's, which asks for an image."""
+def test_the_defaults_require_an_image(helm: Helm) -> None:
+    """The defaults are for production and require an image."""
     with pytest.raises(Refused, match=r"image\.tag and image\.digest are both empty"):
         helm.render()
 
 
-def test_the_chart_has_no_faults_that_helm_knows_of(helm: Helm, helm3: Helm) -> None:
+def test_helm_lint_finds_no_fault(helm: Helm, helm3: Helm) -> None:
     """`helm lint --strict` of both versions finds no fault, with the production example."""
+    options = [option for path in helm.values("production-gke") for option in ("--values", path)]
     for each in (helm, helm3):
-        done = each.lint("production-gke")
-        assert "0 chart(s) failed" in done, done
+        passed, printed = each.lint(*options)
+        assert passed, printed
+
+
+def test_extras_are_in_every_pod_and_container(helm: Helm) -> None:
+    """Labels, annotations, variables, volumes and mounts of the values reach the pods of server, batch and test."""
+    options = [option for path in helm.values("batch") for option in ("--values", path)]
+    documents = {each["kind"]: each for each in objects(helm.render(*options, "--set", EXTRAS))}
+    predictor = documents["InferenceService"]["spec"]["predictor"]
+    batch = documents["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]
+    pods = [
+        (predictor, predictor),
+        (batch["metadata"], batch["spec"]),
+        (documents["Pod"]["metadata"], documents["Pod"]["spec"]),
+    ]
+    containers = [each for _, spec in pods for each in (*spec["initContainers"], *spec["containers"])]
+    assert all(meta["labels"]["team"] == "risk" and meta["annotations"]["note"] == "a" for meta, _ in pods)
+    assert all("nodeAffinity" in spec["affinity"] for _, spec in pods)
+    assert all({"name": "HTTPS_PROXY", "value": "http://proxy:3128"} in each["env"] for each in containers)
+    mount = {"name": "authorities", "mountPath": "/etc/authorities"}
+    assert (len(containers), all(mount in each["volumeMounts"] for each in containers)) == (7, True)
+
+
+def test_a_constraint_with_a_selector_keeps_its_selector(helm: Helm) -> None:
+    """The chart adds its selector of pods only to constraints without one."""
+    options = [option for path in helm.values("production-gke") for option in ("--values", path)]
+    own = {"topologyKey": "rack", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
+    given = [own, own | {"labelSelector": {"matchLabels": {"a": "b"}}}]
+    (service,) = objects(
+        helm.render(
+            *options, "--set-json", f"topologySpreadConstraints={json.dumps(given)}", only="inferenceservice.yaml"
+        )
+    )
+    selector = {"serving.kserve.io/inferenceservice": "risk", "component": "predictor"}
+    assert service["spec"]["predictor"]["topologySpreadConstraints"] == [
+        own | {"labelSelector": {"matchLabels": selector}},
+        given[1],
+    ]
 
 
 def _mark(helm: Helm, *changes: str) -> str:

@@ -1,121 +1,289 @@
-"""Values that can't be meant: the chart says what is wrong with them before anything reaches a cluster."""
+"""Bad values: the chart refuses them, with all their problems in one message, before anything reaches a cluster."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
+import yaml
 
 from tests.chart.helm import CHART, Helm, Refused
 
 pytestmark = pytest.mark.system
 
-# What is set on top of an example, and what is said.
-CONTRADICTIONS = [
-    ("production-gke", "autoscaling.minReplicas=9,autoscaling.maxReplicas=8", "minReplicas (9) is above"),
-    ("production-gke", "autoscaling.minReplicas=2", "production keeps three pods"),
-    ("production-gke", "autoscaling.minReplicas=1", "production keeps three pods"),
-    ("staging", "autoscaling.minReplicas=1", "staging keeps two pods"),
-    ("production-gke", "disruption.maxUnavailable=null", "both null: give one"),
-    ("production-gke", "disruption.minAvailable=2", "both given: set one to null"),
-    ("production-gke", "disruption.maxUnavailable=null,disruption.minAvailable=3", "no node could ever be drained"),
-    ("production-gke", "disruption.maxUnavailable=0", "no node could ever be drained"),
-    ("production-gke", "terminationGracePeriodSeconds=84", "is too short"),
-    ("local", "image.tag=", "image.tag and image.digest are both empty"),
-    ("local", "image.tag=latest", "another image next week"),
-    ("production-gke", "image.digest=,image.tag=0123abc", "production runs an image by its digest"),
-    ("production-gke", "model.baked=true", "production fetches its bundle"),
-    ("local", "model.bundle=", "model.bundle is empty"),
-    ("local", "model.registry=", "model.registry is empty"),
-    ("local", "model.registry=/mnt/registry", "no volume has it"),
+# An example, a values file on top of it, and a part of each problem that the chart reports, in order.
+BAD = [
+    (
+        "production-gke",
+        """
+        disruption: {maxUnavailable: 1}
+        spread: {zones: DoNotSchedule}
+        image: {tag: latest, digest: ""}
+        model: {baked: true}
+        autoscaling: {minReplicas: 2, maxReplicas: 1}
+        podDisruptionBudget: {maxUnavailable: 0}
+        terminationGracePeriodSeconds: 49
+        server: {keepAliveSeconds: 10, metrics: scope, drainSeconds: 5}
+        serviceAccount: {create: false}
+        podLabels: {app: x, app.kubernetes.io/name: x, team: risk}
+        podAnnotations: {customer-risk.deblock.com/config: x, note: x}
+        extraEnv: [{name: A, value: a}, {name: A, value: b}, {name: B}, {name: C, value: "", valueFrom: {}}]
+        extraVolumes: [{name: tmp}, {name: a}, {name: a}]
+        extraVolumeMounts: [{name: b, mountPath: /b}]
+        record: {enabled: false}
+        auth: {enabled: false}
+        store: {kind: redis, url: "redis://user:password@redis:6379/0"}
+        route: {host: "", timeout: 10s, gke: {healthCheck: {timeoutSeconds: 6}}}
+        networkPolicy: {gatewayCidrs: [], egress: {also: []}}
+        """,
+        [
+            "disruption was renamed to podDisruptionBudget",
+            "spread was renamed to topologySpreadConstraints",
+            "image.tag is latest",
+            "image.digest is empty: production",
+            "model.baked is true",
+            "autoscaling.minReplicas (2) is above autoscaling.maxReplicas (1)",
+            "autoscaling.minReplicas is 2: production",
+            "podDisruptionBudget.maxUnavailable is 0",
+            "terminationGracePeriodSeconds (49) is too short",
+            "server.keepAliveSeconds is 10",
+            "the podMonitoring of the chart sends no token",
+            "serviceAccount.name is empty",
+            "podLabels has app, by",
+            "podLabels has app.kubernetes.io/name, by",
+            "podAnnotations has customer-risk.deblock.com/config",
+            "extraEnv has the name A more than once",
+            "extraEnv: B needs either value or valueFrom",
+            "extraEnv: C needs either value or valueFrom",
+            "extraVolumes has the name tmp, which is a volume of the chart",
+            "extraVolumes has the name a more than once",
+            "extraVolumeMounts has the name b",
+            "record.enabled is false: production",
+            "auth.enabled is false: production",
+            "store.url and store.urlSecret.name are both set",
+            "store.url has a user or password",
+            "route.enabled is true, which needs route.gateway.name and route.host",
+            "route.timeout is set",
+            "until the load balancer sees",
+            "timeoutSeconds is above intervalSeconds",
+            "networkPolicy admits no gateway",
+            "doesn't let pods reach Redis",
+        ],
+    ),
+    (
+        "production-gke",
+        """
+        podDisruptionBudget: {maxUnavailable: ""}
+        record: {keySecret: {name: ""}, spool: {hostPath: /spool}}
+        auth: {jwksConfigMap: keys, scopeClaims: [scope, roles]}
+        test: {tokenSecret: ""}
+        store: {kind: redis, urlSecret: {name: ""}}
+        """,
+        [
+            "podDisruptionBudget.maxUnavailable and podDisruptionBudget.minAvailable are both empty",
+            "record.customerId is hashed, but record.keySecret.name is empty",
+            "record.spool.hostPath and record.spool.claim are both set",
+            "auth.jwks and auth.jwksConfigMap are both set",
+            "auth.scopeClaims has roles: every administrator",
+            "`helm test` would be rejected",
+            "store.url and store.urlSecret.name are empty",
+        ],
+    ),
+    (
+        "production-gke",
+        """
+        podDisruptionBudget: {minAvailable: 2}
+        store: {kind: file}
+        networkPolicy: {egress: {also: []}}
+        """,
+        ["are both set", "a pod that doesn't have its job", "doesn't let pods reach the issuer"],
+    ),
+    (
+        "production-gke",
+        """
+        podDisruptionBudget: {maxUnavailable: "", minAvailable: 3}
+        auth: {issuer: ""}
+        route: {gateway: {name: ""}}
+        """,
+        [
+            "minAvailable (3) is not below autoscaling.minReplicas (3)",
+            "which needs auth.issuer",
+            "needs route.gateway.name",
+        ],
+    ),
+    (
+        "staging",
+        """
+        autoscaling: {minReplicas: 1}
+        record:
+          sinks:
+            [{type: gcs}, {type: bigquery, project: p, table: ""}, {type: folder, path: /data}, {type: gcs, bucket: b}]
+        server: {keepAliveSeconds: 600}
+        scratchSize: 4Gi
+        """,
+        [
+            "autoscaling.minReplicas is 1: staging",
+            "server.keepAliveSeconds is 600",
+            "the gcs sink has no bucket",
+            "the bigquery sink needs a project and a dataset",
+            "the bigquery sink's table is empty",
+            "a folder is lost with the pod",
+            "record.sinks has two sinks of type gcs",
+            "The disks of a server's pod (record.outboxSize, scratchSize, model.diskSize) have 6656 MiB",
+            "The disks of the test's pod (scratchSize, model.diskSize) have 4608 MiB",
+        ],
+    ),
+    ("staging", "record: {sinks: []}", ["record.sinks is empty"]),
+    ("staging", "resources: {limits: {ephemeral-storage: 3Gi}}", ["The disks of a server's pod"]),
     (
         "local",
-        "model.registry=/models,model.registryVolume.persistentVolumeClaim.claimName=models",
-        "mounted at /mnt/registry",
+        """
+        image: {tag: ""}
+        model: {bundle: "", registry: "", endpoint: "http://user:password@emulators:4443"}
+        record: {outboxSize: 16Mi}
+        route: {gke: {enabled: true}}
+        """,
+        [
+            "image.tag and image.digest are both empty",
+            "model.bundle is empty",
+            "model.registry is empty",
+            "server.keepAliveSeconds is 65",
+            "record.fileBytes is more than a fifth",
+            "model.endpoint has a user or password",
+            "until the load balancer sees",
+        ],
     ),
-    ("staging", "record.sinks=null", "record.sinks is empty"),
-    ("staging", "record.sinks[0].bucket=", "the gcs sink has no bucket"),
-    ("staging", "record.sinks[1].dataset=", "needs a project and a dataset"),
-    ("staging", "record.sinks[1].project=", "needs a project and a dataset"),
-    ("staging", "record.sinks[1].table=", "sink's table is empty"),
-    ("production-gke", "record.enabled=false", "production records every decision"),
-    ("production-gke", "record.keySecret.name=", "hashing takes a key"),
-    ("production-gke", "record.spool.hostPath=/spool", "a spool is one of them"),
-    ("local", "record.outboxSize=16Mi", "more than a fifth"),
-    ("production-gke", "auth.enabled=false", "lets nobody in without a token"),
-    ("production-gke", "auth.jwksConfigMap=keys", "come from one of them"),
-    ("production-gke", "auth.scopeClaims={scope,roles}", "every administrator of another service"),
-    ("production-gke", "auth.issuer=", "which takes auth.issuer"),
-    ("production-gke", "auth.jwks=", "which takes auth.issuer"),
-    ("production-gke", "test.tokenSecret=", "`helm test` would be refused"),
-    ("production-gke", "store.urlSecret.name=", "says where it is"),
-    ("production-gke", "store.url=redis://redis:6379/0", "both given: the address"),
-    ("production-gke", "store.urlSecret.name=,store.url=redis://u:p@redis:6379/0", "which a ConfigMap would show"),
-    ("production-gke", "store.kind=file", "a pod that doesn't know it"),
-    ("production-gke", "route.gateway.name=", "takes route.gateway.name"),
-    ("production-gke", "route.host=", "takes route.gateway.name"),
-    ("production-gke", "route.timeout=10s", "GKE's gateway, which refuses"),
-    ("production-gke", "server.drainSeconds=5", "requests to a closed port"),
-    ("production-gke", "route.gke.healthCheck.timeoutSeconds=6", "which Google refuses"),
-    ("production-gke", "networkPolicy.egress.also=null,store.kind=file,jobs.enabled=false", "reach no issuer"),
-    ("production-gke", "networkPolicy.egress.also=null,auth.jwks=,auth.jwksConfigMap=keys", "reach no Redis"),
-    ("production-gke", "networkPolicy.gatewayCidrs=null", "lets no gateway in"),
-    ("batch", "batch.settings.input=null", "lacks `input` or `output`"),
-    ("batch", "batch.settings.output=null", "lacks `input` or `output`"),
-    ("batch", "batch.settings.record.folder=/data", "has a disk for it"),
-    ("batch", "record.customerId=hashed,record.keySecret.name=key", "the ids of the same customers as they are"),
-    ("batch", "batch.settings.record.customer_id=hashed,record.keySecret.name=key", "batch's pod has that key"),
+    ("local", "model: {registry: /mnt/registry}", ["model.registryVolume is empty"]),
+    (
+        "local",
+        "model: {registry: /models, registryVolume: {persistentVolumeClaim: {claimName: models}}}",
+        ["model.registryVolume is mounted at /mnt/registry"],
+    ),
     (
         "batch",
-        "batch.settings.record.customer_id=hashed,batch.settings.record.key_file=/etc/customer-risk/secrets/record-key",
-        "batch's pod has that key",
+        """
+        record: {customerId: hashed, keySecret: {name: key}}
+        batch: {scratchSize: 5Gi, settings: {input: null, record: {folder: /data, ship: {spool: /spool}}}}
+        """,
+        [
+            "The disks of the batch's pod",
+            "batch.settings lacks `input` or `output`",
+            "batch.settings.record.folder isn't",
+            "batch.settings.record.customer_id isn't",
+            "batch.settings.record.ship.spool is set",
+        ],
     ),
-    ("batch", "batch.settings.record.ship.spool=/var/lib/customer-risk/spool", "to their own sinks"),
-    ("second-model", "networkPolicy.scraperNamespaces={gmp-system}", "lets only Google's collectors in"),
-    ("second-model", "networkPolicy.scraperNamespaces={gke-gmp-system,gmp-system}", "lets only Google's collectors in"),
-    ("second-model", "networkPolicy.scraperNamespaces=null", "lets only Google's collectors in"),
-    ("production-gke", "server.metrics=scope", "of the chart sends no token"),
-    ("local", "model.endpoint=http://user:password@emulators:4443", "holds a user or password in a URL"),
-    ("staging", "record.outboxSize=3Gi", "disks of a server's pod"),
-    ("staging", "resources.limits.ephemeral-storage=3Gi", "disks of a server's pod"),
-    ("staging", "scratchSize=1536Mi", "disks of the test's pod"),
-    ("batch", "batch.scratchSize=5Gi", "disks of the batch's pod"),
-    ("local", "fullnameOverride=", "at most 46 small letters"),
+    (
+        "batch",
+        """
+        record: {keySecret: {name: key}}
+        batch: {settings: {output: null, record: {customer_id: hashed}}}
+        """,
+        ["batch.settings lacks", "which needs record.keySecret.name and the key_file"],
+    ),
+    (
+        "batch",
+        "batch: {settings: {record: {customer_id: hashed, key_file: /etc/customer-risk/secrets/record-key}}}",
+        ["which needs record.keySecret.name and the key_file"],
+    ),
+    ("second-model", "networkPolicy: {scraperNamespaces: [gke-gmp-system]}", ["admits only Google's collectors"]),
+    ("second-model", "networkPolicy: {scraperNamespaces: []}", ["admits only Google's collectors"]),
 ]
 
 
-def _with(case: str) -> list[str]:
-    return [option for path in Helm.values(case) for option in ("--values", str(path))]
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(("case", "change", "said"), CONTRADICTIONS)
-def test_a_contradiction_ends_the_command_with_a_sentence(helm: Helm, case: str, change: str, said: str) -> None:
-    """Nothing is rendered, and the message names the values."""
-    name = "n" * 47 if "fullname" in change else "risk"
-    with pytest.raises(Refused) as caught:
-        helm.render(*_with(case), "--set", change, name=name)
-    assert said in str(caught.value)
+@pytest.fixture(scope="module")
+def reported(helm: Helm, tmp_path_factory) -> list[list[str]]:
+    """The problems that the chart reports for each of BAD."""
+    found = []
+    for case, text, _ in BAD:
+        with pytest.raises(Refused) as caught:
+            helm.render(*_values(case, text, tmp_path_factory.mktemp("bad")))
+        found.append(re.findall(r"^- (.*)", str(caught.value), re.MULTILINE))
+    return found
+
+
+def _values(case: str, text: str, folder: Path) -> list[str]:
+    """Return the options for an example with a values file on top."""
+    file = folder / "bad.yaml"
+    file.write_text(text, encoding="utf-8")
+    return [option for path in (*Helm.values(case), file) for option in ("--values", str(path))]
+
+
+def test_all_contradictions_are_in_one_message(reported) -> None:
+    """`helm template` renders nothing and reports each contradiction on a line of its own."""
+    for (_, text, problems), lines in zip(BAD, reported, strict=True):
+        assert len(lines) == len(problems), (text, lines)
+        assert [part for part, line in zip(problems, lines, strict=True) if part not in line] == []
+
+
+@pytest.mark.parametrize("number", range(len(BAD)))
+def test_helm_lint_reports_the_same_contradictions(helm: Helm, reported, number: int, tmp_path) -> None:
+    """`helm lint` fails with the lines of `helm template`."""
+    passed, printed = helm.lint(*_values(*BAD[number][:2], tmp_path))
+    assert not passed
+    assert [line for line in reported[number] if line.replace('"', '\\"') not in printed] == []
+
+
+def test_every_problem_that_the_chart_reports_is_provoked(helm: Helm, reported) -> None:
+    """Each problem in _checks.tpl is one of those above, or a name that is too long."""
+    text = (CHART / "templates/_checks.tpl").read_text(encoding="utf-8")
+    problems = [line[2:] for line in text.splitlines() if line.startswith("- ")]
+    with pytest.raises(Refused, match="is not a valid name of an InferenceService") as caught:
+        helm.render(name="n" * 47)
+    provoked = [*str(caught.value).replace("\n- ", "\n").splitlines(), *(line for lines in reported for line in lines)]
+    patterns = {problem: ".*".join(map(re.escape, re.split(r"{{.*?}}", problem))) for problem in problems}
+    unseen = [problem for problem in problems if not any(re.fullmatch(patterns[problem], line) for line in provoked)]
+    assert (len(problems) > 50, unseen) == (True, [])
 
 
 @pytest.mark.parametrize(
     ("case", "change"),
     [
         ("second-model", "networkPolicy.scraperNamespaces={gmp-system,monitoring}"),
-        ("second-model", "networkPolicy.scraperNamespaces=null,networkPolicy.enabled=false"),
+        ("second-model", "networkPolicy.scraperNamespaces={gmp-system},networkPolicy.enabled=false"),
         ("production-gke", "auth.scopeClaims={scope,roles},auth.scopePrefix=risk:"),
         ("production-gke", "server.metrics=scope,monitoring.kind=none"),
+        ("production-gke", "server.keepAliveSeconds=601"),
+        ("production-gke", "serviceAccount.create=false,serviceAccount.name=default"),
+        ("production-gke", "podDisruptionBudget.maxUnavailable=,podDisruptionBudget.minAvailable=2"),
         ("batch", "record.customerId=hashed,record.keySecret.name=key,batch.settings.record.enabled=false"),
+        ("local", "terminationGracePeriodSeconds=null,logs.project=null"),
     ],
 )
-def test_what_only_looks_like_a_contradiction_is_taken(helm: Helm, case: str, change: str) -> None:
-    """One scraper that comes in is enough, without a policy all do; a batch without a record has no ids to hash."""
-    assert "kind: InferenceService" in helm.render(*_with(case), "--set", change)
+def test_values_that_only_resemble_a_contradiction_are_accepted(helm: Helm, case: str, change: str) -> None:
+    """One scraper, a batch without a record, and null for values that allow it are accepted."""
+    options = [option for path in Helm.values(case) for option in ("--values", path)]
+    assert "kind: InferenceService" in helm.render(*options, "--set", change)
 
 
-def test_every_sentence_of_the_chart_is_provoked() -> None:
-    """A check that nothing provokes might never fire."""
-    text = (CHART / "templates/_checks.tpl").read_text(encoding="utf-8")
-    sentences = [line for line in text.splitlines() if "fail " in line and "{{-" in line]
-    unseen = [line for line in sentences if not any(said in line for said in _said())]
-    assert (len(sentences) > 30, unseen) == (True, [])
+def _defaults(values: dict[str, Any], *above: str) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of all sections and values whose default isn't null, except Kubernetes' resources."""
+    for key, value in values.items():
+        if value is not None:
+            yield (*above, key)
+        if isinstance(value, dict) and key not in {"requests", "limits"}:
+            yield from _defaults(value, *above, key)
+
+
+@pytest.mark.parametrize("depth", range(1, 5))
+def test_a_null_is_refused_by_name(helm: Helm, depth: int) -> None:
+    """Helm removes a section or a value that is set to null; the message names each one that is missing."""
+    paths = [path for path in _defaults(VALUES) if len(path) == depth]
+    assert paths
+    with pytest.raises(Refused) as caught:
+        helm.render("--set", ",".join(f"{'.'.join(path)}=null" for path in paths))
+    missing = {
+        f"{section.replace('/', '.')}.{name}".strip(".")
+        for section, names in re.findall(r"at '(.*)': missing propert(?:y|ies) (.*)", str(caught.value))
+        for name in re.findall(r"'([^']+)'", names)
+    }
+    assert {".".join(path) for path in paths} - missing == set()
 
 
 @pytest.mark.parametrize(
@@ -131,33 +299,17 @@ def test_every_sentence_of_the_chart_is_provoked() -> None:
         ("record.sinks[0].buckets=b", "sinks"),
         ("environment=prod", "environment"),
         ("route.pathBase=ai", "pathBase"),
-        ("resources.limits=null", "resources"),
         ("shipper.resources.limits.memory=512", "memory"),
+        ("extraEnv[0].value=a", "extraEnv"),
+        ("topologySpreadConstraints[0].whenUnsatisfiable=Never", "whenUnsatisfiable"),
+        ("affinity.nodes=a", "affinity"),
     ],
 )
-def test_a_value_that_cannot_be_is_named(helm: Helm, change: str, said: str) -> None:
-    """By the schema: unknown keys, other types, words that aren't choices."""
+def test_an_invalid_value_is_named(helm: Helm, change: str, said: str) -> None:
+    """The schema refuses unknown keys, other types and other choices; `helm lint` does too."""
+    options = [option for path in Helm.values("staging") for option in ("--values", path)]
     with pytest.raises(Refused, match="don't meet the specifications") as caught:
-        helm.render(*_with("staging"), "--set", change)
+        helm.render(*options, "--set", change)
     assert said in str(caught.value)
-
-
-def _said() -> set[str]:
-    # In a template, a number stands as its verb.
-    return {said.replace("(9)", "(%d)") for _, _, said in CONTRADICTIONS} | {
-        "record.sinks: a folder of the pod ends with it",
-        "record.sinks has two of type",
-    }
-
-
-@pytest.mark.parametrize(
-    ("sinks", "said"),
-    [
-        ('[{"type":"folder","path":"/data"}]', "a folder of the pod ends with it"),
-        ('[{"type":"gcs","bucket":"a"},{"type":"gcs","bucket":"b"}]', "has two of type gcs"),
-    ],
-)
-def test_sinks_that_cannot_be_meant_are_refused(helm: Helm, sinks: str, said: str) -> None:
-    """A folder that goes with the pod; two of one type."""
-    with pytest.raises(Refused, match=said):
-        helm.render(*_with("staging"), "--set-json", f"record.sinks={sinks}")
+    passed, printed = helm.lint(*options, "--set", change)
+    assert (passed, said in printed) == (False, True)

@@ -1,4 +1,4 @@
-"""What every object of the chart keeps to, whatever the values: the examples are looked at, each pod of each."""
+"""Rules that every object of the chart obeys, checked on all pods of all examples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.chart.helm import Helm, cases, objects
 pytestmark = pytest.mark.system
 
 PRODUCTION = ("production-gke", "second-model")
-# What KServe puts on the pods of an InferenceService beside the labels of its own, as seen on a cluster.
+# The labels that KServe adds to the pods of an InferenceService, as seen on a cluster.
 KSERVES = {"app": "isvc.{}-predictor", "component": "predictor", "serving.kserve.io/inferenceservice": "{}"}
 
 
@@ -24,7 +24,7 @@ def rendered(helm: Helm) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def pods(rendered) -> list[tuple[str, dict[str, str], dict[str, Any]]]:
-    """Every example's pods: where from, labels, and what they are made of."""
+    """Every example's pods: the object that creates them, their labels and their specification."""
     return [(case, *pod) for case, documents in rendered.items() for pod in _pods(documents)]
 
 
@@ -38,28 +38,28 @@ def containers(pods) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def test_pods_and_containers_of_every_kind_are_looked_at(pods, containers) -> None:
-    """The server, its shipper, the bundle's fetching, the batch and the test: none is left out below."""
+def test_every_kind_of_container_is_checked(pods, containers) -> None:
+    """The fixtures have the server, its shipper, the bundle's init container, the batch and the test."""
     assert {each["name"] for _, each in containers} == {"kserve-container", "shipper", "bundle", "batch", "golden"}
     assert len(pods) == 2 * len(cases()) + 1
 
 
-def test_no_image_is_one_that_moves(containers) -> None:
-    """Each has a tag that isn't latest, or a digest."""
+def test_every_image_has_a_version(containers) -> None:
+    """Each image has a digest, or a tag other than latest."""
     for name, each in containers:
         image = each["image"].rsplit("/", 1)[-1]
         assert "@sha256:" in image or (":" in image and not image.endswith(":latest")), name
 
 
-def test_production_runs_images_by_digest(containers) -> None:
-    """Nobody can move what is deployed."""
+def test_production_images_are_named_by_digest(containers) -> None:
+    """Production's images are named by digest, which can't be moved like a tag."""
     images = {each["image"] for name, each in containers if name.split()[0] in PRODUCTION}
     assert images
     assert all("@sha256:" in each for each in images)
 
 
-def test_every_pod_is_what_pod_security_calls_restricted(pods, containers) -> None:
-    """Not root, nothing gained, no capability, the default seccomp profile, no host's namespaces or disks."""
+def test_every_pod_obeys_pod_security_restricted(pods, containers) -> None:
+    """Pods have no root user, privilege escalation, capability, or host namespace or disk, and the default seccomp."""
     for where, _, spec in pods:
         security = spec["securityContext"]
         assert (security["runAsNonRoot"], security["runAsUser"]) == (True, 10001), where
@@ -79,30 +79,30 @@ def test_every_pod_is_what_pod_security_calls_restricted(pods, containers) -> No
 
 
 def test_no_pod_gets_a_token_of_the_api_server(rendered, pods) -> None:
-    """Nothing here talks to it; Workload Identity doesn't need it."""
+    """No pod calls the API server, and Workload Identity doesn't need the token."""
     assert all(spec["automountServiceAccountToken"] is False for _, _, spec in pods)
     accounts = [each for case in rendered.values() for each in case if each["kind"] == "ServiceAccount"]
     assert len(accounts) == len(cases())
     assert all(each["automountServiceAccountToken"] is False for each in accounts)
 
 
-def test_nothing_is_told_by_an_environment_variable(containers) -> None:
-    """KServe's controller prints predictors whole, secrets too. The batch alone has one: its job's name."""
+def test_only_the_batch_has_an_environment_variable(containers) -> None:
+    """Only the batch has an environment variable, its job's name: KServe's controller logs all of a predictor's."""
     told = {name.split()[1]: each.get("env", []) for name, each in containers if each.keys() & {"env", "envFrom"}}
     assert told.keys() == {"batch"}
     (variable,) = told["batch"]
     assert variable["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.labels['batch.kubernetes.io/job-name']"
 
 
-def test_nothing_secret_stands_in_a_config_map(rendered) -> None:
-    """Addresses with passwords and keys are files of Secrets: the settings name their paths."""
+def test_no_config_map_has_a_secret(rendered) -> None:
+    """Keys, and addresses with passwords, are files of Secrets, and the settings have only their paths."""
     (settings,) = (each["data"] for each in rendered["production-gke"] if each["kind"] == "ConfigMap")
     assert "url_file: /etc/customer-risk/secrets/store-url" in settings["serving.yaml"]
     assert "key_file: /etc/customer-risk/secrets/record-key" in settings["serving.yaml"]
     assert "redis://" not in settings["serving.yaml"]
 
 
-def test_every_container_says_what_it_takes(containers) -> None:
+def test_every_container_has_requests_and_limits(containers) -> None:
     """Every container has requests of CPU, memory and disk, and limits of memory and disk; KServe would add others."""
     for name, each in containers:
         asked, limited = each["resources"]["requests"], each["resources"]["limits"]
@@ -111,13 +111,13 @@ def test_every_container_says_what_it_takes(containers) -> None:
 
 
 def test_only_the_local_values_limit_the_cpu(containers) -> None:
-    """Elsewhere a limit would stop a server in the middle of a request."""
+    """Only local values have a CPU limit, which would throttle a server in the middle of a request."""
     limited = {name.split()[0] for name, each in containers if "cpu" in each["resources"]["limits"]}
     assert limited == {"local"}
 
 
-def test_a_server_is_asked_whether_it_started_lives_and_is_ready(containers) -> None:
-    """Alive and ready are two questions: a bad bundle is a pod that isn't ready, not one that restarts."""
+def test_liveness_and_readiness_have_different_probes(containers) -> None:
+    """Liveness and readiness have different paths: a bad bundle makes a pod not ready and doesn't restart it."""
     servers = [each for name, each in containers if name.endswith(" kserve-container")]
     assert len(servers) == len(cases())
     for each in servers:
@@ -126,8 +126,8 @@ def test_a_server_is_asked_whether_it_started_lives_and_is_ready(containers) -> 
         assert paths == ["/healthz", "/healthz", "/v2/health/ready"]
 
 
-def test_the_shipper_is_a_native_sidecar_without_a_word_in_readiness(containers) -> None:
-    """It ends after the server, and a sink that is down takes no pod out of service."""
+def test_the_shipper_is_a_sidecar_without_readiness_probe(containers) -> None:
+    """The shipper ends after the server, and doesn't affect readiness: a sink that is down removes no pod."""
     shippers = [each for name, each in containers if name.endswith(" shipper")]
     assert len(shippers) == len(cases())
     for each in shippers:
@@ -136,8 +136,8 @@ def test_the_shipper_is_a_native_sidecar_without_a_word_in_readiness(containers)
         assert not each.keys() & {"readinessProbe", "startupProbe"}
 
 
-def test_server_and_shipper_share_the_outbox_and_it_holds_what_it_may(rendered) -> None:
-    """The outbox stops before the disk's limit, beyond which Kubernetes would evict the pod."""
+def test_server_and_shipper_share_a_bounded_outbox(rendered) -> None:
+    """Both mount the outbox, whose bound is below the disk's limit, beyond which Kubernetes evicts the pod."""
     (service,) = (each for each in rendered["production-gke"] if each["kind"] == "InferenceService")
     predictor = service["spec"]["predictor"]
     (outbox,) = (each for each in predictor["volumes"] if each["name"] == "outbox")
@@ -149,16 +149,16 @@ def test_server_and_shipper_share_the_outbox_and_it_holds_what_it_may(rendered) 
         assert {"name": "outbox", "mountPath": "/var/lib/customer-risk/outbox"} in each["volumeMounts"]
 
 
-def test_every_mount_is_a_volume_and_every_volume_is_mounted(pods) -> None:
-    """No volume is missing, or left over."""
+def test_every_volume_is_mounted_and_every_mount_has_a_volume(pods) -> None:
+    """No volume is missing or unused."""
     for where, _, spec in pods:
         every = (*spec.get("initContainers", ()), *spec["containers"])
         mounted = {mount["name"] for each in every for mount in each["volumeMounts"]}
         assert mounted == {each["name"] for each in spec["volumes"]}, where
 
 
-def test_no_disk_of_a_pod_is_without_bounds(pods) -> None:
-    """One that fills up ends its pod, not the node."""
+def test_every_disk_of_a_pod_has_a_size_limit(pods) -> None:
+    """Every disk of a pod has a size limit, so that a full disk ends the pod and not the node."""
     for where, _, spec in pods:
         empty = [each["emptyDir"] for each in spec["volumes"] if "emptyDir" in each]
         assert all("sizeLimit" in each for each in empty), where
@@ -184,7 +184,7 @@ def test_kserve_adds_no_container_that_fetches_a_model(rendered) -> None:
         )
 
 
-def test_names_are_short_enough_for_what_kubernetes_and_kserve_add(helm: Helm) -> None:
+def test_the_longest_release_name_makes_valid_names(helm: Helm) -> None:
     """The longest name that the chart takes makes no name or label of more than 63 characters, a CronJob's of 52."""
     options = [option for path in helm.values("batch") for option in ("--values", path)]
     documents = objects(helm.render(*options, name="n" * 46))
@@ -195,15 +195,15 @@ def test_names_are_short_enough_for_what_kubernetes_and_kserve_add(helm: Helm) -
 
 
 def test_routes_have_no_regular_expression(rendered) -> None:
-    """GKE's gateway refuses them."""
+    """Routes match exactly or by prefix: GKE's gateway refuses regular expressions."""
     routes = [each for case in rendered.values() for each in case if each["kind"] == "HTTPRoute"]
     assert len(routes) == 4
     types = {match["path"]["type"] for each in routes for rule in each["spec"]["rules"] for match in rule["matches"]}
     assert types == {"Exact", "PathPrefix"}
 
 
-def test_every_selector_finds_the_pods_it_means_and_no_other(rendered) -> None:
-    """Of Services, budgets, policies, monitors and the spread: the server's pods, or the test's and the batch's."""
+def test_every_selector_finds_exactly_its_pods(rendered) -> None:
+    """Selectors of Services, budgets, policies, monitors and the spread find exactly the pods of their component."""
     for case, documents in rendered.items():
         found = {labels["app.kubernetes.io/component"]: labels for labels, _ in _pods(documents)}
         for name, selector, meant in _selectors(documents):
@@ -212,14 +212,14 @@ def test_every_selector_finds_the_pods_it_means_and_no_other(rendered) -> None:
 
 
 def test_a_release_selects_no_pod_of_another(rendered) -> None:
-    """Two models in one namespace: what scales, guards or exposes one never meets the other."""
+    """With two models in one namespace, no selector of one release finds a pod of the other."""
     others = [labels for labels, _ in _pods(rendered["second-model"])]
     for name, selector, _ in _selectors(rendered["production-gke"]):
         assert not [labels for labels in others if _selects(selector, labels)], name
 
 
-def test_the_autoscaler_looks_at_the_server_of_kserves_deployment(rendered) -> None:
-    """By the Deployment's name and the container's: the shipper's CPU doesn't count."""
+def test_the_autoscaler_measures_only_the_servers_container(rendered) -> None:
+    """It names KServe's Deployment and the server's container, so that the shipper's CPU doesn't count."""
     for case, documents in rendered.items():
         (scaler,) = (each["spec"] for each in documents if each["kind"] == "HorizontalPodAutoscaler")
         assert scaler["scaleTargetRef"]["name"] == f"{case}-predictor"
@@ -230,7 +230,7 @@ def test_the_autoscaler_looks_at_the_server_of_kserves_deployment(rendered) -> N
 
 
 def test_kserve_leaves_scaling_and_routing_to_the_chart(rendered) -> None:
-    """Standard mode, another's autoscaler, and a Deployment that never has fewer pods than before."""
+    """KServe runs in Standard mode with an external autoscaler, and a rollout never removes pods before adding some."""
     for documents in rendered.values():
         (service,) = (each for each in documents if each["kind"] == "InferenceService")
         annotations = service["metadata"]["annotations"]
@@ -239,8 +239,8 @@ def test_kserve_leaves_scaling_and_routing_to_the_chart(rendered) -> None:
         assert service["spec"]["predictor"]["deploymentStrategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 
-def test_every_object_says_whose_it_is(rendered) -> None:
-    """By the labels that `kubectl get -l` is asked with."""
+def test_every_object_has_the_labels_of_its_release(rendered) -> None:
+    """Every object has the labels of its release and its application, for `kubectl get -l`."""
     for case, documents in rendered.items():
         for each in documents:
             labels = each["metadata"]["labels"]
@@ -248,8 +248,8 @@ def test_every_object_says_whose_it_is(rendered) -> None:
             assert labels["app.kubernetes.io/name"] == "customer-risk"
 
 
-def test_nobody_but_the_gateway_the_scraper_the_callers_and_the_test_comes_in(rendered) -> None:
-    """And pods reach DNS, Google, its metadata server and what the values name; nothing is open to all."""
+def test_network_policies_allow_only_declared_traffic(rendered) -> None:
+    """Pods can reach only DNS, Google, its metadata server and the destinations in the values."""
     policies = {
         each["metadata"]["name"]: each["spec"] for each in rendered["production-gke"] if each["kind"] == "NetworkPolicy"
     }
@@ -284,7 +284,7 @@ def _pods(documents: list[dict[str, Any]]) -> Iterator[tuple[dict[str, str], dic
 
 
 def _selectors(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], set[str]]]:
-    """Give every selector of pods by a name, and the components that it is meant to find."""
+    """Return every selector of pods by a name, and the components that it is meant to find."""
     for each in documents:
         name, spec = f"{each['kind']} {each['metadata']['name']}", each.get("spec", {})
         if each["kind"] == "Service":

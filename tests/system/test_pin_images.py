@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from k8s.images import FILES, images_in, main
+from tests.http_server import serving
 from tests.registry import running
 
 pytestmark = pytest.mark.system
@@ -37,26 +36,16 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a registry that demands a token, as Docker Hub does; a server issues one to anybody."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps({"token": "anybody"}).encode()
-            self.send_response(200 if "scope=repository%3Asome%2Fimage%3Apull" in self.path else 400)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def issue(request, _):
+        return 200 if "scope=repository%3Asome%2Fimage%3Apull" in request.path else 400, {"token": "anybody"}
 
-        def log_message(self, *_: object) -> None:
-            """Log nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    realm = f"http://127.0.0.1:{server.server_port}/token"
-    with running(
-        tmp_path_factory.mktemp("guarded"), f"auth: {{silly: {{realm: '{realm}', service: here}}}}"
-    ) as address:
+    with (
+        serving(issue) as url,
+        running(
+            tmp_path_factory.mktemp("guarded"), f"auth: {{silly: {{realm: '{url}/token', service: here}}}}"
+        ) as address,
+    ):
         yield address
-    server.shutdown()
-    server.server_close()
 
 
 def _push(address: str, tag: str, content: str, name: str = "some/image") -> str:
@@ -141,7 +130,7 @@ def test_a_tag_that_was_moved_is_followed_only_by_the_command(tmp_path: Path, re
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("{registry}/some/image:absent", "answers 404"), ("localhost:9/some/image:1.2.3", "can't be reached")],
+    [("{registry}/some/image:absent", "returned 404"), ("localhost:9/some/image:1.2.3", "can't be reached")],
 )
 def test_an_image_that_cannot_be_looked_up_stays_on_its_tag(
     tmp_path: Path, registry: str, name: str, said: str

@@ -6,15 +6,15 @@
 {{- default (include "customer-risk.fullname" .) .Values.serviceAccount.name -}}
 {{- end }}
 
-{{/* Labels of every object. None of them changes with a version: KServe copies an InferenceService's to its pods, so one that
-changes restarts them. */}}
+{{/* Labels of every object. They don't depend on a version: KServe copies the labels of an InferenceService to its pods, so a
+changed label would restart them. */}}
 {{- define "customer-risk.labels" -}}
 app.kubernetes.io/name: customer-risk
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{/* The pods of the InferenceService, by labels that KServe puts on them. */}}
+{{/* Selects the pods of the InferenceService, by labels that KServe sets. */}}
 {{- define "customer-risk.selector" -}}
 serving.kserve.io/inferenceservice: {{ include "customer-risk.fullname" . }}
 component: predictor
@@ -25,7 +25,7 @@ component: predictor
 {{- if .digest -}}
 {{ .repository }}@{{ .digest }}
 {{- else -}}
-{{/* `--set image.tag=6216774` makes it a number, and a number that large is printed as 6.216774e+06. */}}
+{{/* `--set image.tag=6216774` makes the tag a number, which a template would print as 6.216774e+06. */}}
 {{- .repository }}:{{ if kindIs "string" .tag }}{{ .tag }}{{ else }}{{ int64 .tag }}{{ end }}
 {{- end -}}
 {{- end -}}
@@ -50,7 +50,7 @@ component: predictor
 {{- end }}
 
 {{/* A section of values as a section of settings, with keys in snake_case. Keys named in `omit` and keys that are null are left out:
-for a null the service has the same default, and Helm 3 keeps a null of values.yaml that Helm 4 drops. */}}
+the service's default of a null is the same, and Helm 3 keeps a null of values.yaml that Helm 4 drops. */}}
 {{- define "customer-risk.snake" -}}
 {{- $settings := dict -}}
 {{- range $key, $value := .section -}}
@@ -61,7 +61,7 @@ for a null the service has the same default, and Helm 3 keeps a null of values.y
 {{- toYaml $settings -}}
 {{- end }}
 
-{{/* The paths of all strings in `value` that hold a URL with a user or password, each with a space after it. */}}
+{{/* The paths of all strings in `value` that have a URL with a user or password, separated by spaces. */}}
 {{- define "customer-risk.credentials" -}}
 {{- $path := .path -}}
 {{- if kindIs "map" .value -}}
@@ -79,8 +79,8 @@ for a null the service has the same default, and Helm 3 keeps a null of values.y
 {{- end -}}
 {{- end }}
 
-{{/* Seconds from SIGTERM to SIGKILL: the server's preStop, drain, grace and 10 to end in; then the shipper, which Kubernetes
-stops once the server has ended, its drain and 5. */}}
+{{/* Seconds from SIGTERM to SIGKILL, at least: the server's preStop, drain and grace and 10 more; then the shipper's drain and 5
+more, because Kubernetes stops the shipper after the server has ended. */}}
 {{- define "customer-risk.leastGrace" -}}
 {{- $shipper := ternary (add (ceil .Values.record.ship.drainSeconds) 5) 0 .Values.record.enabled -}}
 {{- add .Values.server.preStopSeconds (ceil .Values.server.drainSeconds) (ceil .Values.server.graceSeconds) 10 $shipper -}}
@@ -112,7 +112,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{/* The size of a pod's disks in MiB: `scratch` is the size of /tmp, `records` says whether there is an outbox. */}}
+{{/* The size of a pod's disks in MiB: `scratch` is the size of /tmp; `records` is whether the pod has an outbox. */}}
 {{- define "customer-risk.disks" -}}
 {{- $sizes := list .scratch -}}
 {{- if not .Values.model.baked -}}{{- $sizes = append $sizes .Values.model.diskSize -}}{{- end -}}
@@ -127,8 +127,8 @@ seccompProfile:
 {{- $sum -}}
 {{- end }}
 
-{{/* Whether the server reads Redis's URL, and whether it reads the key of customers' ids: "true", or empty for no. A Secret
-that isn't read isn't mounted. */}}
+{{/* Whether the server reads Redis's URL, and whether it reads the key of customer ids: "true", or empty for no. The chart mounts
+only Secrets that are read. */}}
 {{- define "customer-risk.readsStoreUrl" -}}
 {{- if and (eq .Values.store.kind "redis") .Values.store.urlSecret.name -}}true{{- end -}}
 {{- end }}
@@ -136,10 +136,10 @@ that isn't read isn't mounted. */}}
 {{- if and .Values.record.enabled (eq .Values.record.customerId "hashed") -}}true{{- end -}}
 {{- end }}
 
-{{/* What every pod of the release has: who it is and where it may be. */}}
+{{/* Parts of the specification that all pods of a release share: identity, security and placement. */}}
 {{- define "customer-risk.pod" -}}
 serviceAccountName: {{ include "customer-risk.serviceAccount" . }}
-# Workload Identity asks the node's metadata server; nothing here talks to the API server.
+# No container calls the API server; Workload Identity uses the node's metadata server.
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
@@ -156,6 +156,10 @@ nodeSelector:
 {{- end }}
 {{- with .Values.tolerations }}
 tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
@@ -177,6 +181,10 @@ args:
   - --endpoint
   - {{ . | quote }}
   {{- end }}
+{{- with .Values.extraEnv }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 resources:
   {{- toYaml .Values.model.resources | nindent 2 }}
 securityContext:
@@ -187,10 +195,13 @@ volumeMounts:
   {{- if .Values.model.registryVolume }}
   - {name: registry, mountPath: /mnt/registry, readOnly: true}
   {{- end }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 
-{{/* The volumes that fetching the bundle needs, and /tmp, whose size is `tmpSize`, or else scratchSize. */}}
-{{- define "customer-risk.bundleVolumes" -}}
+{{/* The volumes of every pod: /tmp, whose size is `tmpSize` or else scratchSize, the volumes of the bundle, and extraVolumes. */}}
+{{- define "customer-risk.volumes" -}}
 - name: tmp
   emptyDir: {sizeLimit: {{ default .Values.scratchSize .tmpSize }}}
 {{- if not .Values.model.baked }}
@@ -200,5 +211,8 @@ volumeMounts:
 - name: registry
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}

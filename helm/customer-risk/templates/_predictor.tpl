@@ -1,27 +1,26 @@
-{{/* What the server's pods are made of: whatever changes here makes new ones, so the InferenceService's mark is made of it too. */}}
+{{/* The specification of the server's pods. A change of it makes new pods, so the InferenceService's annotation `config` contains its hash. */}}
 {{- define "customer-risk.predictor" -}}
 {{- $name := include "customer-risk.fullname" . -}}
 {{- $v := .Values -}}
 {{- $spool := or $v.record.spool.hostPath $v.record.spool.claim -}}
 {{ include "customer-risk.pod" . }}
+{{- with $v.podLabels }}
+labels:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $v.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 terminationGracePeriodSeconds: {{ include "customer-risk.grace" . }}
 {{- with $v.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-{{- if or $v.spread.zones $v.spread.nodes }}
+{{- with $v.topologySpreadConstraints }}
 topologySpreadConstraints:
-  {{- range $key, $when := dict "topology.kubernetes.io/zone" $v.spread.zones "kubernetes.io/hostname" $v.spread.nodes }}
-  {{- if $when }}
-  - topologyKey: {{ $key }}
-    maxSkew: 1
-    whenUnsatisfiable: {{ $when }}
-    nodeTaintsPolicy: Honor # a node that is gone isn't waited for
-    # A rollout's new pods are spread among themselves; those that leave don't count.
-    matchLabelKeys: [pod-template-hash]
-    labelSelector:
-      matchLabels:
-        {{- include "customer-risk.selector" $ | nindent 8 }}
-  {{- end }}
+  {{- range . }}
+  {{- $selector := dict "labelSelector" (dict "matchLabels" (include "customer-risk.selector" $ | fromYaml)) }}
+  - {{ merge (deepCopy .) (ternary dict $selector (hasKey . "labelSelector")) | toYaml | nindent 4 | trim }}
   {{- end }}
 {{- end }}
 {{- if or (not $v.model.baked) $v.record.enabled }}
@@ -30,7 +29,7 @@ initContainers:
   - {{ include "customer-risk.bundleContainer" . | nindent 4 | trim }}
   {{- end }}
   {{- if $v.record.enabled }}
-  # A native sidecar: it starts before the server, and ends after it.
+  # A native sidecar: it starts before the server and ends after it.
   - name: shipper
     image: {{ include "customer-risk.image" . | quote }}
     imagePullPolicy: {{ $v.image.pullPolicy }}
@@ -38,13 +37,17 @@ initContainers:
     args: [ship, --config, /etc/customer-risk/serving.yaml]
     ports:
       - {name: shipper-metrics, containerPort: 9090, protocol: TCP}
-    # It listens once it has tried its sinks. No readiness: a sink that is down must not take a pod out of service.
+    # The shipper listens after it has tried its sinks. No readiness probe: a failed sink must not take a pod out of service.
     livenessProbe:
       httpGet: {path: /metrics, port: 9090}
       initialDelaySeconds: 120
       periodSeconds: 30
       timeoutSeconds: 10
       failureThreshold: 4
+    {{- with $v.extraEnv }}
+    env:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
     resources:
       {{- toYaml $v.shipper.resources | nindent 6 }}
     securityContext:
@@ -56,6 +59,9 @@ initContainers:
       - {name: spool, mountPath: /var/lib/customer-risk/spool}
       {{- end }}
       - {name: tmp, mountPath: /tmp}
+      {{- with $v.extraVolumeMounts }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
   {{- end }}
 {{- end }}
 containers:
@@ -64,7 +70,7 @@ containers:
     imagePullPolicy: {{ $v.image.pullPolicy }}
     args: [serve, {{ include "customer-risk.bundlePath" . }}, --config, /etc/customer-risk/serving.yaml]
     ports:
-      # KServe's Service leads to the first of them.
+      # KServe's Service uses the first port.
       - {name: http, containerPort: 8080, protocol: TCP}
       {{- if $v.grpc.enabled }}
       - {name: grpc, containerPort: 8081, protocol: TCP}
@@ -72,12 +78,16 @@ containers:
       {{- if eq $v.server.metrics "port" }}
       - {name: metrics, containerPort: 9091, protocol: TCP}
       {{- end }}
+    {{- with $v.extraEnv }}
+    env:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
     {{- if $v.server.preStopSeconds }}
     lifecycle:
       preStop:
         sleep: {seconds: {{ $v.server.preStopSeconds }}}
     {{- end }}
-    # Alive is enough to have started: with a bad bundle the pod stays up, not ready, and says why.
+    # The startup probe asks only whether the server is alive: with a bad bundle the pod stays alive, not ready, and logs why.
     startupProbe:
       httpGet: {path: /healthz, port: 8080}
       periodSeconds: 1
@@ -106,9 +116,12 @@ containers:
       - {name: outbox, mountPath: /var/lib/customer-risk/outbox}
       {{- end }}
       - {name: tmp, mountPath: /tmp}
+      {{- with $v.extraVolumeMounts }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
 volumes:
-  {{- include "customer-risk.bundleVolumes" . | nindent 2 }}
-  # One volume for each container, with the files that it reads: a mount beneath a read-only mount can't be made. The shipper
+  {{- include "customer-risk.volumes" . | nindent 2 }}
+  # Each container has one volume with the files that it reads, because a mount below a read-only mount is impossible. The shipper
   # reads no Secret.
   {{- if $v.record.enabled }}
   - name: settings

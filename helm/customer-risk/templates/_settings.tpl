@@ -1,5 +1,5 @@
-{{/* The service's settings file. What isn't a value is the chart's own: addresses and ports, which Services and probes name;
-folders, which volumes are mounted at; stay_up, so that a bad bundle is a pod that isn't ready rather than one that restarts. */}}
+{{/* The service's settings file. The chart itself sets addresses and ports (Services and probes use them), folders (volumes are
+mounted there), and stay_up (with a bad bundle, a pod isn't ready instead of restarting). */}}
 {{- define "customer-risk.settings" -}}
 {{- $v := .Values -}}
 model_name: {{ $v.model.name | quote }}

@@ -1,4 +1,4 @@
-"""The scripts that talk to Google, run for real up to that: a `gcloud` that writes down what it is asked."""
+"""The pipeline's scripts, run with a `gcloud` that logs its arguments instead of connecting to Google."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GIVEN = {
 
 
 class Desk:
-    """A checkout of its own with the scripts, and a `gcloud` that answers `said` and fails where `failing` is asked."""
+    """A checkout with the scripts and a stand-in for gcloud."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "checkout"
@@ -44,16 +44,16 @@ class Desk:
         self.says("true")
 
     def says(self, answer: str) -> None:
-        """Let gcloud answer by these lines of bash."""
+        """Replace the stand-in's answer by these lines of bash."""
         _program(self._programs / "gcloud", f'echo "$*" >> {self._log}\n{answer}')
 
     @property
     def asked(self) -> list[str]:
-        """What gcloud was asked."""
+        """The arguments of each call of gcloud."""
         return self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
 
     def run(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a script with what the pipeline gives it."""
+        """Run a script with the pipeline's environment variables."""
         path = f"{self._programs}{os.pathsep}{os.environ['PATH']}"
         command = [self.folder / "scripts/cloudbuild" / script, *words]
         environment = {**os.environ, **GIVEN, "PATH": path, "PYTHONPATH": str(ROOT)}
@@ -67,7 +67,7 @@ def _program(path: Path, lines: str) -> None:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    """Where the scripts run."""
+    """A new checkout."""
     return Desk(tmp_path)
 
 
@@ -78,8 +78,8 @@ def _scan(severity: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("severity", "code"), [("CRITICAL", 1), ("LOW", 0)])
-def test_a_grave_finding_ends_the_scan(desk: Desk, severity: str, code: int) -> None:
-    """The scan of the local image is listed and judged; its exit code is the step's."""
+def test_a_critical_vulnerability_fails_the_scan(desk: Desk, severity: str, code: int) -> None:
+    """The scan lists the local image's vulnerabilities, and its exit code is 1 if one is critical."""
     (desk.release / "local").write_text("customer-risk:abc1234\n", encoding="utf-8")
     listed = json.dumps(_scan(severity))
     desk.says(f"case $* in *list-vulnerabilities*) echo '{listed}' ;; *) echo projects/p/scans/1 ;; esac")
@@ -90,8 +90,8 @@ def test_a_grave_finding_ends_the_scan(desk: Desk, severity: str, code: int) -> 
     assert desk.asked[1].startswith("artifacts docker images list-vulnerabilities projects/p/scans/1 ")
 
 
-def test_a_scan_that_fails_lets_nothing_pass(desk: Desk) -> None:
-    """No answer is no clean image."""
+def test_a_failed_scan_fails_the_step(desk: Desk) -> None:
+    """If gcloud fails, the scan fails instead of taking the image for a clean one."""
     (desk.release / "local").write_text("customer-risk:abc1234\n", encoding="utf-8")
     desk.says("exit 1")
     assert desk.run("scan").returncode != 0
@@ -101,23 +101,23 @@ def test_a_scan_that_fails_lets_nothing_pass(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("image", "bundle"), [("", HASH), (IMAGE.partition("@")[0] + ":abc1234", HASH), (IMAGE, ""), (IMAGE, "champion")]
 )
-def test_what_isnt_named_for_good_never_reaches_the_cluster(desk: Desk, image: str, bundle: str) -> None:
-    """A tag, an alias or nothing ends the deployment before Google or the cluster is asked for anything."""
+def test_an_image_without_digest_or_a_bundle_without_hash_is_refused(desk: Desk, image: str, bundle: str) -> None:
+    """A tag, an alias or an empty argument ends the deployment before gcloud is called."""
     done = desk.run("deploy", "production", image, bundle)
     assert done.returncode != 0
     assert "Error: The " in done.stderr
     assert desk.asked == []
 
 
-def test_an_image_that_isnt_there_never_reaches_the_cluster(desk: Desk) -> None:
-    """The registry is asked for it by its digest, before the cluster is."""
+def test_a_missing_image_is_refused(desk: Desk) -> None:
+    """A missing image ends the deployment before the cluster is used."""
     desk.says("case $* in *'images describe'*) echo NOT_FOUND >&2; exit 1 ;; esac")
     assert desk.run("deploy", "staging", IMAGE, HASH).returncode == 1
     assert desk.asked == [f"artifacts docker images describe {IMAGE} --project=some-project"]
 
 
-def test_a_cluster_that_doesnt_answer_fails_the_step(desk: Desk) -> None:
-    """With nothing in its kubeconfig the release says so, and the step ends with it."""
+def test_an_unreachable_cluster_fails_the_step(desk: Desk) -> None:
+    """Without a cluster in the kubeconfig, the step exits with 1 and prints the release's error."""
     for name, content in (("image", IMAGE), ("bundle", HASH)):
         (desk.release / name).write_text(content + "\n", encoding="utf-8")
     done = desk.run("deploy", "staging")
@@ -126,8 +126,8 @@ def test_a_cluster_that_doesnt_answer_fails_the_step(desk: Desk) -> None:
     assert "error: " in done.stderr
 
 
-def test_production_is_asked_for_with_what_staging_had(desk: Desk) -> None:
-    """The image by its digest, the bundle by its hash, at the commit that was built."""
+def test_the_production_build_gets_the_image_and_bundle_of_staging(desk: Desk) -> None:
+    """The production trigger gets the digest, the hash and the commit that staging deployed."""
     for name, content in (("image", IMAGE), ("bundle", HASH)):
         (desk.release / name).write_text(content + "\n", encoding="utf-8")
     done = desk.run("propose")
@@ -137,7 +137,7 @@ def test_production_is_asked_for_with_what_staging_had(desk: Desk) -> None:
     assert f"--sha=0123456 --substitutions=_IMAGE={IMAGE},_BUNDLE={HASH}" in asked
 
 
-def test_nothing_is_asked_for_without_a_deployed_image(desk: Desk) -> None:
-    """Where no step before has written one down, the step fails."""
+def test_no_production_build_is_started_without_a_deployed_image(desk: Desk) -> None:
+    """Without the file of a deployed image, the step fails and no build is started."""
     assert desk.run("propose").returncode != 0
     assert desk.asked == []

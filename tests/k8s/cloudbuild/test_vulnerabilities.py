@@ -1,4 +1,4 @@
-"""Which findings of a scan stop a build."""
+"""Which vulnerabilities of a scan stop a build."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from k8s.cloudbuild.vulnerabilities import main
 ACCEPTED = Path(__file__).parents[3] / "k8s/cloudbuild/accepted.yaml"
 
 
-def _finding(name: str = "CVE-2026-1", severity: str = "CRITICAL", mended: str = "1.2.4") -> dict[str, object]:
-    issue: dict[str, object] = {"affectedPackage": "openssl", "fixAvailable": bool(mended)}
-    if mended:
-        issue["fixedVersion"] = {"fullName": mended}
+def _finding(name: str = "CVE-2026-1", severity: str = "CRITICAL", fixed_in: str = "1.2.4") -> dict[str, object]:
+    issue: dict[str, object] = {"affectedPackage": "openssl", "fixAvailable": bool(fixed_in)}
+    if fixed_in:
+        issue["fixedVersion"] = {"fullName": fixed_in}
     return {
         "noteName": f"projects/goog-vulnz/notes/{name}",
         "vulnerability": {"effectiveSeverity": severity, "packageIssue": [issue]},
@@ -31,46 +31,46 @@ def _judge(tmp_path: Path, scan: object, *accepted: dict[str, str]):
 
 
 @pytest.mark.parametrize("severity", ["CRITICAL", "HIGH"])
-def test_a_grave_one_that_can_be_mended_stops_the_build(tmp_path: Path, severity: str) -> None:
-    """Its line says which package, and in what version it is mended."""
+def test_a_severe_vulnerability_with_a_fix_stops_the_build(tmp_path: Path, severity: str) -> None:
+    """The vulnerability's line has the package and the version with the fix."""
     done = _judge(tmp_path, [_finding(severity=severity)])
     assert done.exit_code == 1
     assert "openssl: 1.2.4" in done.output
 
 
-@pytest.mark.parametrize("scan", [[], [_finding(severity="MEDIUM")], [_finding(mended="")]])
-def test_what_isnt_grave_or_cant_be_mended_is_listed_only(tmp_path: Path, scan: list[object]) -> None:
-    """A build that nobody can turn green again would be switched off."""
+@pytest.mark.parametrize("scan", [[], [_finding(severity="MEDIUM")], [_finding(fixed_in="")]])
+def test_a_vulnerability_that_is_not_severe_or_has_no_fix_is_only_listed(tmp_path: Path, scan: list[object]) -> None:
+    """A vulnerability that isn't severe, or that has no fix, is listed and doesn't stop the build."""
     done = _judge(tmp_path, scan)
     assert done.exit_code == 0
     assert done.output.count("CVE-") == len(scan)
 
 
-def test_one_that_was_accepted_passes_until_its_day(tmp_path: Path) -> None:
-    """Then it stops builds again."""
+def test_an_accepted_vulnerability_stops_builds_after_its_day(tmp_path: Path) -> None:
+    """An accepted vulnerability stops builds again after its day."""
     entry = {"id": "CVE-2026-1", "why": "the parser is never given such input"}
     assert _judge(tmp_path, [_finding()], {**entry, "until": "2999-01-01"}).exit_code == 0
     assert _judge(tmp_path, [_finding()], {**entry, "until": "2001-01-01"}).exit_code == 1
 
 
-def test_one_that_was_accepted_lets_no_other_pass(tmp_path: Path) -> None:
-    """By its own name alone."""
+def test_another_vulnerability_is_not_accepted(tmp_path: Path) -> None:
+    """Only the accepted vulnerability doesn't stop the build."""
     entry = {"id": "CVE-2026-1", "why": "the parser is never given such input", "until": "2999-01-01"}
     assert _judge(tmp_path, [_finding(), _finding("CVE-2026-2")], entry).exit_code == 1
 
 
-def test_none_is_accepted_without_a_reason(tmp_path: Path) -> None:
-    """A word isn't one."""
+def test_an_acceptance_needs_a_reason(tmp_path: Path) -> None:
+    """A reason of two letters is refused."""
     assert _judge(tmp_path, [], {"id": "CVE-2026-1", "why": "ok", "until": "2999-01-01"}).exit_code != 0
 
 
 @pytest.mark.parametrize("scan", [{}, [{}], [{"vulnerability": {}}], "not a scan"])
-def test_a_scan_that_cant_be_read_is_no_clean_one(tmp_path: Path, scan: object) -> None:
-    """Another form of answer ends the build rather than let everything pass."""
+def test_an_unreadable_scan_fails(tmp_path: Path, scan: object) -> None:
+    """A scan in another form ends with an error."""
     assert _judge(tmp_path, scan).exit_code != 0
 
 
-def test_the_projects_own_list_can_be_read(tmp_path: Path) -> None:
-    """The file that the scan's step is given."""
+def test_the_projects_accepted_list_is_valid(tmp_path: Path) -> None:
+    """The project's accepted.yaml is valid."""
     (tmp_path / "scan.json").write_text("[]", encoding="utf-8")
     assert CliRunner().invoke(main, [str(tmp_path / "scan.json"), str(ACCEPTED)]).exit_code == 0

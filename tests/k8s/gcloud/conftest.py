@@ -12,13 +12,13 @@ from tests.k8s.gcloud.google import Google
 
 @pytest.fixture
 def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Google:
-    """A Google Cloud that is empty."""
+    """The stand-in for Google Cloud, without any resource."""
     return Google(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def site() -> Site:
-    """A site with everything on."""
+    """A site with every optional setting."""
     return Site(
         project="some-project",
         repository="projects/some-project/locations/l/connections/c/repositories/r",

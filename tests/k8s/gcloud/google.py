@@ -1,4 +1,4 @@
-"""A `gcloud`, `bq` and `kubectl` that remember what was made: enough to see a set-up run twice without Google."""
+"""Stand-ins for `gcloud`, `bq` and `kubectl` that remember which resources exist, to run a set-up without Google."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-# Describing what wasn't made, and making what was, fail as Google's do. A thing's name is its command without the verb,
-# with the options that it is named within.
+# As with Google, describing a missing resource fails, and so does creating an existing one. A resource's name is the
+# command without its verb, with the options that the name depends on.
 _PROGRAM = r"""#!/bin/bash
 echo "$(basename "$0") $*" >> "$MADE/log"
 name=$(basename "$0") verb=
@@ -38,7 +38,7 @@ esac
 
 
 class Google:
-    """The stand-in's memory."""
+    """The resources that the stand-ins created, and the log of their commands."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._made = folder / "made"
@@ -55,9 +55,9 @@ class Google:
 
     @property
     def asked(self) -> list[str]:
-        """Every command so far."""
+        """All logged commands."""
         return self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
 
     def forget_log(self) -> None:
-        """Begin the log anew; what was made stays."""
+        """Empty the log; the resources still exist."""
         self._log.unlink()

@@ -1,4 +1,4 @@
-"""The command: it prints unless told otherwise, and refuses what can't be meant."""
+"""The command `python -m k8s.gcloud`: it prints commands by default, and refuses invalid arguments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _values(image: str, bundle: str, environment: str = "staging"):
 
 @pytest.mark.parametrize("command", ["setup", "bind"])
 def test_without_apply_nothing_is_run(google, command: str) -> None:
-    """The commands are printed for a person to read, and none is asked."""
+    """Without --apply, the commands are printed and none is run."""
     done = CliRunner().invoke(main, ["--project", "some-project", command])
     assert done.exit_code == 0, done.output
     assert "some-project" in done.output
@@ -28,35 +28,35 @@ def test_without_apply_nothing_is_run(google, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["setup", "bind"])
-def test_with_apply_it_is_run_and_told(google, command: str) -> None:
-    """A line for each thing, and whether it was there."""
+def test_with_apply_the_commands_are_run_and_reported(google, command: str) -> None:
+    """With --apply, one line for each resource says whether it already existed."""
     first = CliRunner().invoke(main, ["--project", "some-project", command, "--apply"])
     second = CliRunner().invoke(main, ["--project", "some-project", command, "--apply"])
     assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
     assert google.asked
-    assert "there    " not in first.stderr
-    assert "there    " in second.stderr
+    assert "exists   " not in first.stderr
+    assert "exists   " in second.stderr
 
 
-def test_a_failure_ends_with_one_and_the_words(google, monkeypatch) -> None:
-    """No traceback: the command that failed and what it said."""
+def test_a_failure_exits_with_1_and_the_message(google, monkeypatch) -> None:
+    """A failed command ends with exit code 1 and Google's message instead of a traceback."""
     monkeypatch.setenv("BROKEN", "networks")
     done = CliRunner().invoke(main, ["--project", "some-project", "setup", "--apply"])
     assert done.exit_code == 1
     assert "PERMISSION_DENIED" in done.output
-    assert len(google.asked) == 3  # the APIs, looking for the network, making it
+    assert len(google.asked) == 3  # enabling the APIs, describing the network, creating it
 
 
-def test_a_member_that_iam_wouldnt_know_is_refused() -> None:
-    """A bare address, or one that would end a statement's quotes, never reaches a command."""
+def test_an_invalid_member_is_refused() -> None:
+    """An address without its kind, or with quotes, is refused before it is part of a command."""
     for member in ("a@b.c", "group:a@b.c' OR '", "group:"):
         done = CliRunner().invoke(main, ["--project", "some-project", "setup", "--auditors", member])
         assert done.exit_code == 2
         assert "isn't group:ADDRESS" in done.output
 
 
-def test_an_environments_values_are_its_own() -> None:
-    """Its account, bucket, dataset and listener; the image by its digest."""
+def test_values_are_those_of_the_environment() -> None:
+    """The values of an environment have its own account, bucket, dataset and listener, and the image's digest."""
     told = yaml.safe_load(_values(IMAGE, BUNDLE).output)
     assert told["image"] == {"repository": IMAGE.partition("@")[0], "digest": DIGEST}
     assert told["model"]["bundle"] == BUNDLE
@@ -75,7 +75,7 @@ def test_an_environments_values_are_its_own() -> None:
     ],
 )
 def test_only_the_projects_own_image_by_digest_is_deployed(image: str) -> None:
-    """A tag may be moved between staging and production; another registry's image went through no scan."""
+    """A tag, and an image of another registry, are refused."""
     done = _values(image, BUNDLE)
     assert done.exit_code == 1
     assert "sha256:DIGEST" in done.output
@@ -83,7 +83,7 @@ def test_only_the_projects_own_image_by_digest_is_deployed(image: str) -> None:
 
 @pytest.mark.parametrize("bundle", ["", "champion", "b" * 63])
 def test_only_a_whole_hash_is_deployed(bundle: str) -> None:
-    """An alias may point elsewhere by the time production is approved."""
+    """A bundle that isn't a complete hash is refused."""
     done = _values(IMAGE, bundle)
     assert done.exit_code == 1
     assert "64 hexadecimal digits" in done.output

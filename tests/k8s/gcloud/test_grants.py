@@ -1,4 +1,4 @@
-"""Who may do what, and what nobody may."""
+"""Which roles are granted, and which rights no account has."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DESTROYS = {
 
 
 def _permissions(grant: Grant) -> tuple[str, ...]:
-    """What a role of our own has; nothing for Google's."""
+    """Return the permissions of a custom role; none for Google's roles."""
     return ROLES.get(grant.role.rpartition("/")[2], ())
 
 
@@ -30,14 +30,14 @@ def _of(site: Site, account: str) -> list[Grant]:
     return [grant for grant in grants(site) if grant.member == f"serviceAccount:{site.account(account)}"]
 
 
-def test_nobody_owns_edits_or_administers_the_project(site) -> None:
-    """No basic role, and no administrator but of scans, which has no smaller one."""
+def test_no_basic_or_administrator_role_is_granted(site) -> None:
+    """No basic role and no administrator is granted, except that of scans, which has no smaller role."""
     broad = [grant.role for grant in grants(site) if re.search(r"roles/(owner|editor|viewer)$|[aA]dmin$", grant.role)]
     assert broad == ["roles/ondemandscanning.admin"]
 
 
-def test_pods_have_what_the_records_sinks_and_the_bundle_need_and_no_more(site) -> None:
-    """docs/guide/record-bigquery.md's rights and the bucket's three permissions; reading bundles; nothing else."""
+def test_pods_have_only_the_rights_for_sinks_and_bundle(site) -> None:
+    """Pods have the rights in docs/guide/record-bigquery.md, three permissions on the bucket, and read bundles."""
     for environment in ("staging", "production"):
         record, dataset = f"bucket:{site.record(environment)}", f"dataset:{site.dataset(environment)}"
         assert {(each.role, each.on) for each in _of(site, f"customer-risk-{environment}")} == {
@@ -48,14 +48,14 @@ def test_pods_have_what_the_records_sinks_and_the_bundle_need_and_no_more(site) 
             ("roles/bigquery.jobUser", "project"),
         }
     assert set(ROLES["customerRiskRecorder"]) == {
-        "bigquery.tables.get",  # the columns, before the first row
-        "bigquery.tables.getData",  # which rows arrived
+        "bigquery.tables.get",  # to read the columns before the first row
+        "bigquery.tables.getData",  # to query which rows arrived
         "bigquery.tables.updateData",
     }
 
 
-def test_no_pod_and_no_build_can_change_or_delete_an_object_or_drop_a_table(site) -> None:
-    """Of the record or of the registry: only people can, and each only one of them."""
+def test_pods_and_builds_cannot_change_or_delete_data(site) -> None:
+    """Only erasers and promoters can change or delete an object of the record or the registry, or drop a table."""
     able = {
         grant.member
         for grant in grants(site)
@@ -65,8 +65,8 @@ def test_no_pod_and_no_build_can_change_or_delete_an_object_or_drop_a_table(site
     assert able == {"group:erasers@example.com", "group:promoters@example.com"}
 
 
-def test_the_build_of_main_has_nothing_of_productions(site) -> None:
-    """It can ask for production's build, and neither deploy there, nor act as its accounts, nor approve."""
+def test_the_build_of_main_has_no_right_on_production(site) -> None:
+    """The build of main can start the production build, but can't deploy there, use its accounts or approve."""
     granted = _of(site, "customer-risk-build")
     assert not any("production" in grant.on or "release" in grant.on for grant in granted)
     assert not any(
@@ -77,12 +77,12 @@ def test_the_build_of_main_has_nothing_of_productions(site) -> None:
 
 
 def test_the_build_of_production_cant_push_an_image(site) -> None:
-    """What it deploys was made by somebody else."""
+    """The build of production has no right to push to Artifact Registry."""
     assert "roles/artifactregistry.writer" not in {grant.role for grant in _of(site, "customer-risk-release")}
 
 
 def test_reaching_the_cluster_gives_no_right_in_it() -> None:
-    """The role has connecting and looking the cluster up; the rest is the namespace's RoleBinding."""
+    """The role only connects to the cluster; the namespace's RoleBinding has the other rights."""
     assert set(ROLES["customerRiskClusterUser"]) == {
         "container.clusters.connect",
         "container.clusters.get",
@@ -90,8 +90,8 @@ def test_reaching_the_cluster_gives_no_right_in_it() -> None:
     }
 
 
-def test_pods_are_their_account_by_namespace_and_name(site) -> None:
-    """Only the release's own Kubernetes account, in the environment's own namespace."""
+def test_only_the_releases_pods_can_use_their_account(site) -> None:
+    """Only the release's Kubernetes account in the environment's namespace can use the environment's account."""
     bound = {grant.on: grant.member for grant in grants(site) if grant.role == "roles/iam.workloadIdentityUser"}
     assert bound == {
         f"account:{site.pod(each)}": f"serviceAccount:{site.project}.svc.id.goog[customer-risk-{each}/customer-risk]"
@@ -100,18 +100,18 @@ def test_pods_are_their_account_by_namespace_and_name(site) -> None:
 
 
 def test_auditors_only_read(site) -> None:
-    """Viewers of the record and of the bundles that replay it, and whoever queries runs jobs."""
+    """Auditors read the record and its bundles, and run queries."""
     roles = {grant.role for grant in grants(site) if grant.member == "group:auditors@example.com"}
     assert roles == {"roles/storage.objectViewer", "roles/bigquery.dataViewer", "roles/bigquery.jobUser"}
 
 
-def test_people_who_arent_named_get_nothing(site) -> None:
-    """Groups are the site's to name; none is made up."""
+def test_without_groups_no_group_has_a_role(site) -> None:
+    """Without configured groups, no group has a role."""
     assert not any(grant.member.startswith("group:") for grant in grants(Site(project=site.project)))
 
 
-def test_the_guides_table_says_every_role(site) -> None:
-    """What an auditor reads of who has which role is what is granted."""
+def test_the_guides_table_has_every_role(site) -> None:
+    """The guide's table has exactly the granted roles."""
     section = GUIDE.read_text(encoding="utf-8").split("## Who may do what")[1].split("\n## ")[0]
     table = "\n".join(line for line in section.splitlines() if line.startswith("|"))
     told = set(re.findall(r"`(roles/[\w.]+|customerRisk\w+)`", table))

@@ -1,4 +1,4 @@
-"""What the guide says of the set-up is what there is."""
+"""The guides agree with the commands, prices and versions in the repository."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ GUIDE = (ROOT / "docs/guide/gke.md").read_text(encoding="utf-8")
 LOCAL = (ROOT / "docs/guide/local-cluster.md").read_text(encoding="utf-8")
 
 
-def test_the_guides_command_is_taken() -> None:
-    """Every option of it, and the whole prints a plan."""
+def test_the_guides_command_is_valid() -> None:
+    """The guide's setup command has only valid options, and prints a plan."""
     line = re.search(r"^setup (setup --host .*)", GUIDE.replace("\\\n", " "), re.MULTILINE)[1]
     done = CliRunner().invoke(main, ["--project", "some-project", *shlex.split(line, comments=True)])
     assert done.exit_code == 0, done.output
     assert all(f"group:{group}@example.com" in done.output for group in ("audit", "privacy", "risk-models", "release"))
 
 
-def test_the_guides_costs_are_what_the_command_prints() -> None:
-    """By the unit prices as they stand; a corrected price changes both."""
+def test_the_guides_costs_are_current() -> None:
+    """The guide has the costs that the command prints from the present unit prices."""
     assert CliRunner().invoke(costs.main, []).output in GUIDE
 
 
-def test_more_of_anything_costs_more() -> None:
-    """Each option counts, and nothing is free of charge that grows."""
+def test_larger_quantities_cost_more() -> None:
+    """More nodes, pods, decisions or merges increase the costs."""
 
     def together(*options: str) -> float:
         last = CliRunner().invoke(costs.main, options).output.splitlines()[-1]
@@ -46,8 +46,8 @@ def test_more_of_anything_costs_more() -> None:
         assert together(option, more) > together(), option
 
 
-def test_every_price_says_where_it_is_looked_up_and_whether_it_was() -> None:
-    """A price without its page can't be checked."""
+def test_every_price_has_its_page_and_date() -> None:
+    """Each price has the page and the date of its look-up."""
     document = yaml.safe_load((Path(costs.__file__).parent / "prices.yaml").read_text(encoding="utf-8"))
     assert document["as_of"].isoformat() in GUIDE
     for name, price in document["prices"].items():
@@ -55,8 +55,8 @@ def test_every_price_says_where_it_is_looked_up_and_whether_it_was() -> None:
         assert price["page"].startswith("cloud.google.com/"), name
 
 
-def test_the_guides_settings_of_the_record_are_the_ones_that_pods_get(tmp_path: Path) -> None:
-    """What `audit init` makes and tries are the sinks that the pipeline's values name."""
+def test_the_guides_sinks_are_those_of_the_pods(tmp_path: Path) -> None:
+    """The guide's sinks for `audit init` are those of the pipeline's values."""
     text = re.search(r"<<END\n(.*?)END\n", GUIDE, re.DOTALL)[1].replace("$PROJECT", "some-project")
     (tmp_path / "init.yaml").write_text(text, encoding="utf-8")
     told = load_settings(tmp_path / "init.yaml", server={}).record.ship.sinks
@@ -76,8 +76,8 @@ def _written(folder: Path, settings: dict[str, object]) -> Path:
     return path
 
 
-def test_a_local_cluster_gets_kserve_as_gke_does_and_before_its_settings() -> None:
-    """The same three installs; what `apply -k` changes and makes is there by then, its Gateway's class too."""
+def test_a_local_cluster_installs_kserve_as_gke_does() -> None:
+    """A local cluster gets the same three installs as GKE, before `apply -k` changes their settings."""
     installs = re.findall(r"^helm install .*$", GUIDE, re.MULTILINE)
     assert len(installs) == 3
     assert re.findall(r"^helm install .*$", LOCAL, re.MULTILINE) == installs
@@ -89,8 +89,8 @@ def test_a_local_cluster_gets_kserve_as_gke_does_and_before_its_settings() -> No
     assert f"service/envoy-{gateway['metadata']['name']} " in LOCAL
 
 
-def test_versions_are_the_ones_that_are_tested() -> None:
-    """The guide and KServe's values name the tested KServe; the pipeline and the end-to-end run the tested Helm."""
+def test_guides_and_pipeline_have_the_tested_versions() -> None:
+    """The guide and KServe's values have the tested KServe; pipeline and end-to-end test have the tested Helm."""
     kserve = KSERVE.partition("@")[2]
     assert set(re.findall(r"kserve/charts/\S+ --version (\S+)", GUIDE)) == {kserve}
     values = yaml.safe_load((ROOT / "k8s/kserve/values.yaml").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Running steps: again, after a failure, without the programs."""
+"""Running steps: again, after a failure, and without gcloud."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from k8s.gcloud.step import Step, StepError, run
 QUIET = lambda _: None  # noqa: E731  a name for saying nothing
 
 
-def test_running_it_all_again_makes_nothing_anew(google, site) -> None:
-    """The second time everything is there: nothing is created, and nothing fails because it is there."""
+def test_a_second_run_creates_nothing(google, site) -> None:
+    """The second run creates nothing, and nothing fails because it exists."""
     run([*steps(site), *bindings(site)], QUIET)
     first = [line for line in google.asked if " create" in line]
     google.forget_log()
@@ -22,16 +22,16 @@ def test_running_it_all_again_makes_nothing_anew(google, site) -> None:
     assert [line for line in google.asked if " create" in line] == []
 
 
-def test_a_failure_stops_and_says_what_gcloud_said(google, site, monkeypatch) -> None:
-    """What comes after the failing step isn't tried; the message has the command and its words."""
+def test_a_failure_stops_the_run_with_gclouds_message(google, site, monkeypatch) -> None:
+    """Steps after the failed one aren't run; the message has the command and its output."""
     monkeypatch.setenv("BROKEN", "container clusters")
     with pytest.raises(StepError, match=r"(?s)gcloud container clusters create.*PERMISSION_DENIED"):
         run(steps(site), QUIET)
     assert not any("add-iam-policy-binding" in line for line in google.asked)
 
 
-def test_after_a_failure_it_goes_on_where_it_stopped(google, site, monkeypatch) -> None:
-    """What was made before stays, and the rest is made."""
+def test_a_run_after_a_failure_continues(google, site, monkeypatch) -> None:
+    """After a failure, the next run creates only the missing resources."""
     monkeypatch.setenv("BROKEN", "container clusters")
     with pytest.raises(StepError):
         run(steps(site), QUIET)
@@ -42,15 +42,15 @@ def test_after_a_failure_it_goes_on_where_it_stopped(google, site, monkeypatch) 
     assert created[0].startswith("gcloud container clusters create")
 
 
-def test_without_gcloud_a_sentence_says_so(monkeypatch, tmp_path: Path) -> None:
-    """A machine without the Google Cloud CLI is told what is missing."""
+def test_a_missing_gcloud_is_an_error(monkeypatch, tmp_path: Path) -> None:
+    """The error says that gcloud isn't installed."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StepError, match="gcloud isn't installed"):
         Step("anything", ("gcloud", "version")).run(QUIET)
 
 
-def test_what_is_there_is_aligned_with_what_is_wanted(google, site) -> None:
-    """A bucket that somebody made, or changed, gets the settings each time: lifecycle, versions, no public access."""
+def test_settings_of_existing_resources_are_updated(google, site) -> None:
+    """The settings of existing buckets are updated: lifecycle, versions, no public access."""
     run(steps(site), QUIET)
     google.forget_log()
     run(steps(site), QUIET)

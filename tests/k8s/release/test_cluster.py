@@ -1,10 +1,8 @@
-"""What the API server gives, read into what the gate looks at."""
+"""How the state of a release is read from the API server's responses."""
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -12,10 +10,11 @@ from kubernetes import client
 
 from k8s.release.cluster import Cluster, _made, _pod
 from k8s.release.errors import ReleaseError
+from tests.http_server import serving, use_kubeconfig
 
 
 def _of(document: dict, kind: str):
-    """Read a document as the client reads what the API server sends."""
+    """Decode a document as the client decodes the API server's responses."""
     return client.ApiClient().deserialize(json.dumps(document), kind, "application/json")
 
 
@@ -30,8 +29,8 @@ def _document(**status) -> dict:
     }
 
 
-def test_a_pod_is_what_its_template_says() -> None:
-    """Images by container and our own annotations, read from a pod and from an InferenceService alike."""
+def test_a_pod_and_its_template_are_read_alike() -> None:
+    """Images by container and the annotations are the same from a pod and from an InferenceService."""
     document = _document(conditions=[{"type": "Ready", "status": "True"}])
     pod = _pod(_of(document, "V1Pod"))
     assert pod.made == _made(document["spec"], document["metadata"]["annotations"])
@@ -41,14 +40,14 @@ def test_a_pod_is_what_its_template_says() -> None:
 
 
 def test_a_pod_that_is_being_deleted_is_leaving() -> None:
-    """Though it is ready still."""
+    """A pod that is being deleted is leaving, even if it is still ready."""
     document = _document(conditions=[{"type": "Ready", "status": "True"}])
     document["metadata"]["deletionTimestamp"] = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
     assert _pod(_of(document, "V1Pod")).leaving
 
 
 def _status(name: str, state: dict, last: dict | None = None, restarts: int = 0) -> dict:
-    """Word a container's status."""
+    """Return a container's status in the API server's form."""
     return {
         "name": name,
         "image": "risk:1",
@@ -93,7 +92,7 @@ def _status(name: str, state: dict, last: dict | None = None, restarts: int = 0)
                     _status("bundle", {"running": {}}, {"terminated": {"exitCode": 2, "reason": "Error"}}, restarts=3)
                 ]
             },
-            "bundle crashes again and again: it ended with 2 (Error)",
+            "bundle crashes repeatedly: it ended with 2 (Error)",
         ),
         ({"initContainerStatuses": [_status("bundle", {"terminated": {"exitCode": 0, "reason": "Completed"}})]}, ""),
         ({"containerStatuses": [_status("server", {"waiting": {"reason": "PodInitializing"}})]}, ""),
@@ -103,44 +102,23 @@ def _status(name: str, state: dict, last: dict | None = None, restarts: int = 0)
         ),
     ],
 )
-def test_what_keeps_a_pod_from_starting_is_told(status, said) -> None:
-    """In the cluster's own words; what only takes its time is no trouble."""
+def test_the_reason_why_a_pod_cannot_start_is_returned(status, said) -> None:
+    """The message is the cluster's own; a pod that is only slow has no message."""
     assert _pod(_of(_document(**status), "V1Pod")).trouble == said
 
 
 @pytest.fixture
 def api(tmp_path, monkeypatch):
-    """An API server that answers each path with what the test says, 404 else; KUBECONFIG names it."""
+    """An API server that answers each path with the test's objects, else with 404; KUBECONFIG names it."""
     answers: dict[str, dict | int] = {}
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            found = answers.get(self.path.partition("?")[0], 404)
-            body = json.dumps(found if isinstance(found, dict) else {"kind": "Status", "code": found}).encode()
-            self.send_response(200 if isinstance(found, dict) else found)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(request, _):
+        found = answers.get(request.path.partition("?")[0], 404)
+        return (200, found) if isinstance(found, dict) else (found, {"kind": "Status", "code": found})
 
-        def log_message(self, *_) -> None:
-            """Say nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    named = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
-        "users": [{"name": "u", "user": {}}],
-    }
-    (tmp_path / "config").write_text(json.dumps(named))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
-    yield answers
-    server.shutdown()
-    server.server_close()
+    with serving(answer) as url:
+        use_kubeconfig(url, tmp_path, monkeypatch)
+        yield answers
 
 
 SERVICE = "/apis/serving.kserve.io/v1beta1/namespaces/risk/inferenceservices/a"
@@ -153,41 +131,41 @@ def _service() -> dict:
     return {"metadata": {"name": "a", **document["metadata"]}, "spec": {"predictor": document["spec"]}}
 
 
-def test_what_kserve_has_not_made_yet_is_none(api) -> None:
-    """An InferenceService alone is a state, not an error."""
+def test_a_release_without_a_deployment_has_an_empty_state(api) -> None:
+    """If only the InferenceService exists, the other parts of the state are empty."""
     api[SERVICE] = _service()
     api[PODS] = {"kind": "PodList", "items": []}
     state = Cluster("risk").look("a")
     assert (state.deployment, state.observed, state.replicas, state.pods, state.least) == (None, False, 0, (), 1)
 
 
-def test_an_unknown_release_is_said(api) -> None:
-    """No InferenceService of that name is an error that names it."""
+def test_a_missing_release_is_an_error(api) -> None:
+    """The error names the missing InferenceService."""
     assert not api
     with pytest.raises(ReleaseError, match="There is no InferenceService a in risk"):
         Cluster("risk").look("a")
 
 
-def test_a_refusal_is_said(api) -> None:
-    """Rights that lack aren't taken for something that isn't there."""
+def test_missing_rights_are_an_error(api) -> None:
+    """Missing rights are an error of their own, not a missing release."""
     api[SERVICE] = 403
-    with pytest.raises(ReleaseError, match="refuses to say: 403"):
+    with pytest.raises(ReleaseError, match="refuses the request: 403"):
         Cluster("risk").look("a")
 
 
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        ({}, "no gateway has taken up the route"),
+        ({}, "no gateway has accepted the route"),
         ({"parents": [{"conditions": [{"type": "Accepted", "status": "True"}]}]}, ""),
         (
             {"parents": [{"conditions": [{"type": "ResolvedRefs", "status": "False", "message": "no service"}]}]},
-            "the gateway says of the route: no service",
+            "the gateway refuses the route: no service",
         ),
     ],
 )
-def test_a_route_counts_once_a_gateway_takes_it(api, status, said) -> None:
-    """A route that no gateway has accepted, or whose Service isn't there, isn't in force."""
+def test_a_route_is_in_force_once_a_gateway_accepts_it(api, status, said) -> None:
+    """A route is in force only if a gateway has accepted it and its Service exists."""
     api[SERVICE], api[PODS] = _service(), {"kind": "PodList", "items": []}
     api[ROUTE] = {"metadata": {"name": "a"}, "status": status}
     assert Cluster("risk").look("a").route == said
@@ -203,14 +181,14 @@ def test_a_route_counts_once_a_gateway_takes_it(api, status, said) -> None:
     ],
 )
 def test_a_release_is_installed_if_helm_made_its_inferenceservice(api, metadata, installed) -> None:
-    """A release is installed while an InferenceService of Helm with its name exists and isn't being deleted."""
+    """A release is installed while Helm's InferenceService of its name exists and isn't being deleted."""
     if metadata is not None:
         api[SERVICE] = {"metadata": {"name": "a", **metadata}, "spec": {}}
     assert Cluster("risk").has("a") is installed
 
 
 def test_without_a_cluster(monkeypatch, tmp_path) -> None:
-    """No KUBECONFIG is an error that says what to set."""
+    """Without KUBECONFIG, the error names the variable to set."""
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(ReleaseError, match="Set KUBECONFIG"):
         Cluster("risk")

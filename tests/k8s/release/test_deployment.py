@@ -1,4 +1,4 @@
-"""In which order a release is installed, upgraded and taken back, and which revision a rollback goes to."""
+"""The order of the steps of a deployment, and the revision to which a rollback goes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.k8s.release.test_gate import GOOD, Shown
 
 
 class Written:
-    """A Helm that writes down what it is told; its test fails as often as `failures` says."""
+    """A Helm that logs its calls; its test fails `failures` times."""
 
     def __init__(self, *history: Revision, failures: int = 0) -> None:
         self._history = list(history)
@@ -21,23 +21,23 @@ class Written:
         self.told: list[str] = []
 
     def history(self) -> list[Revision]:
-        """Give the history."""
+        """Return the history."""
         return self._history
 
     def values(self) -> dict:
-        """Give the values that the gate asks for."""
+        """Return the values that the gate needs."""
         return {"test": {"enabled": True}}
 
     def upgrade(self, _: Path, arguments: tuple[str, ...], *, description: str = "") -> None:
-        """Write down an upgrade."""
+        """Log an upgrade."""
         self.told.append(" ".join(("upgrade", *arguments, *((f"({description})",) if description else ()))))
 
     def rollback(self, revision: int) -> None:
-        """Write down a rollback."""
+        """Log a rollback."""
         self.told.append(f"rollback {revision}")
 
     def test(self) -> str:
-        """Write down a test, and fail it."""
+        """Log a test, and fail if failures are left."""
         self.told.append("test")
         if self._failures:
             self._failures -= 1
@@ -54,14 +54,14 @@ FIRST = f"upgrade --set route.enabled=false ({ROUTE_OFF})"
 
 
 def test_a_first_install_gets_its_route_after_the_gate() -> None:
-    """Installed without it, tested, and only then reachable."""
+    """A first install has its route only after a successful test."""
     helm = Written()
     _deployment(helm).deploy(Path(), ())
     assert helm.told == [FIRST, "test", "upgrade"]
 
 
-def test_a_first_install_that_failed_begins_anew() -> None:
-    """What never had its route isn't an upgrade: it still must not meet traffic before the gate."""
+def test_a_failed_first_install_is_repeated_without_its_route() -> None:
+    """A release that never had its route is installed like a first one, without traffic before the gate."""
     helm = Written(Revision(1, "deployed", ROUTE_OFF), failures=1)
     with pytest.raises(GateClosed):
         _deployment(helm).deploy(Path(), ())
@@ -69,22 +69,22 @@ def test_a_first_install_that_failed_begins_anew() -> None:
 
 
 def test_an_upgrade_is_tested() -> None:
-    """A release that takes traffic keeps its route."""
+    """An upgrade keeps the route of a release that takes traffic."""
     helm = Written(Revision(1, "superseded", ROUTE_OFF), Revision(2, "deployed"))
     _deployment(helm).deploy(Path(), ("--set", "a=b"))
     assert helm.told == ["upgrade --set a=b", "test"]
 
 
-def test_an_upgrade_that_fails_goes_back() -> None:
-    """To what was in force, and the error is the upgrade's."""
+def test_a_failed_upgrade_is_rolled_back() -> None:
+    """A failed upgrade is rolled back, and its error is raised."""
     helm = Written(Revision(2, "superseded"), Revision(3, "deployed"), failures=1)
     with pytest.raises(GateClosed, match="golden requests"):
         _deployment(helm).deploy(Path(), ())
     assert helm.told == ["upgrade", "test", "rollback 3"]
 
 
-def test_going_back_that_fails_does_not_hide_why() -> None:
-    """Both are told; the error stays the first."""
+def test_a_failed_rollback_does_not_hide_the_first_error() -> None:
+    """If the rollback fails too, both errors are printed and the upgrade's error is raised."""
 
     class Stuck(Written):
         def rollback(self, revision: int) -> None:
@@ -93,19 +93,19 @@ def test_going_back_that_fails_does_not_hide_why() -> None:
     said: list[str] = []
     with pytest.raises(GateClosed, match="golden requests"):
         _deployment(Stuck(Revision(3, "deployed"), failures=1), said).deploy(Path(), ())
-    assert said[-1] == "risk: going back failed too: no way back to 3"
+    assert said[-1] == "risk: the rollback failed too: no way back to 3"
 
 
 def test_a_rollback_is_tested() -> None:
-    """It goes to the revision before, or the one named, and ends with the gate."""
+    """A rollback goes to the previous or the given revision, and then waits for the gate."""
     helm = Written(Revision(2, "superseded"), Revision(3, "deployed"))
     _deployment(helm).rollback()
     _deployment(helm).rollback(7)
     assert helm.told == ["rollback 2", "test", "rollback 7", "test"]
 
 
-def test_a_rollback_to_nowhere_is_refused() -> None:
-    """A release that took traffic once only has no earlier revision."""
+def test_a_rollback_without_an_earlier_revision_is_refused() -> None:
+    """A release with a single revision that took traffic has no earlier revision."""
     with pytest.raises(ReleaseError, match="no earlier revision"):
         _deployment(Written(Revision(1, "superseded", ROUTE_OFF), Revision(2, "deployed"))).rollback()
 
@@ -127,7 +127,7 @@ def test_a_release_whose_history_is_not_in_config_maps_is_not_changed(act: str) 
 
 
 def test_without_a_test_the_gate_stays_closed() -> None:
-    """A release whose test is switched off can't be said to answer."""
+    """The gate fails for a release whose test is switched off."""
 
     class Untested(Written):
         def values(self) -> dict:
@@ -137,25 +137,25 @@ def test_without_a_test_the_gate_stays_closed() -> None:
         _deployment(Untested()).gate()
 
 
-def test_back_to_the_one_before() -> None:
-    """The last that was in force before the present."""
+def test_rollback_goes_to_the_previous_revision() -> None:
+    """The rollback goes to the last revision in force before the present one."""
     history = [Revision(2, "superseded"), Revision(3, "superseded"), Revision(4, "deployed")]
     assert earlier(history) == 3
 
 
-def test_never_back_to_an_install_without_its_route() -> None:
-    """The first revision of a release takes no traffic: going back to it would be an outage."""
+def test_rollback_never_goes_to_an_install_without_its_route() -> None:
+    """The first revision is left out, because it has no route: a rollback to it would be an outage."""
     assert earlier([Revision(1, "superseded", ROUTE_OFF), Revision(2, "deployed")]) is None
 
 
-def test_never_back_to_one_that_failed() -> None:
-    """A revision that never came to be is passed over."""
+def test_rollback_never_goes_to_a_failed_revision() -> None:
+    """A revision that failed is left out."""
     history = [Revision(2, "superseded"), Revision(3, "failed"), Revision(4, "deployed")]
     assert earlier(history) == 2
 
 
-def test_never_back_to_one_that_was_rolled_back_from() -> None:
-    """Helm calls it superseded too; going back to it would bring the fault again."""
+def test_rollback_never_goes_to_a_revision_that_was_rolled_back() -> None:
+    """A revision from which the release was rolled back is left out, although Helm calls it superseded."""
     history = [
         Revision(2, "superseded", "Upgrade complete"),
         Revision(3, "superseded", "Upgrade complete"),
@@ -165,8 +165,8 @@ def test_never_back_to_one_that_was_rolled_back_from() -> None:
     assert earlier(history) == 2
 
 
-def test_after_a_rollback_and_an_upgrade_back_to_what_was_rolled_back_to() -> None:
-    """The rollback's own revision was in force, and what it left was not."""
+def test_rollback_after_a_rollback_and_an_upgrade() -> None:
+    """After a rollback and an upgrade, a rollback goes to the revision of the first rollback."""
     history = [
         Revision(2, "superseded", "Upgrade complete"),
         Revision(3, "superseded", "Upgrade complete"),
@@ -176,6 +176,6 @@ def test_after_a_rollback_and_an_upgrade_back_to_what_was_rolled_back_to() -> No
     assert earlier(history) == 4
 
 
-def test_a_release_that_is_not_there_has_nothing_earlier() -> None:
-    """No history, no way back."""
+def test_a_missing_release_has_no_earlier_revision() -> None:
+    """A release without a history has no earlier revision."""
     assert earlier([]) is None

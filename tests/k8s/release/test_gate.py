@@ -1,4 +1,4 @@
-"""When the gate opens, what it says while it doesn't, and when it gives up."""
+"""When the gate opens, what it prints while it waits, and when it fails."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ GOOD = State(wanted=NEW, least=2, deployment=NEW, observed=True, replicas=2, pod
 
 
 class Shown:
-    """A cluster that shows one state after the other, and stays with the last."""
+    """A cluster that shows one state after the other, then the last one again and again."""
 
     def __init__(self, *states: State | ReleaseError) -> None:
         self._states = list(states)
 
     def look(self, _: str) -> State:
-        """Give the next state, or raise it."""
+        """Return the next state, or raise it."""
         state = self._states.pop(0) if len(self._states) > 1 else self._states[0]
         if isinstance(state, ReleaseError):
             raise state
@@ -37,7 +37,7 @@ class Shown:
 
     @staticmethod
     def has(_: str) -> bool:
-        """Return False: nothing is installed before the first revision."""
+        """Return False: before the first revision, the release isn't installed."""
         return False
 
 
@@ -46,13 +46,13 @@ def _impatient(monkeypatch) -> None:
     monkeypatch.setattr(gate, "_LOOK_SECONDS", 0.001)
 
 
-def test_a_release_as_it_should_be_lacks_nothing() -> None:
-    """All pods new and ready, as many as the autoscaler's minimum, no old one."""
+def test_a_complete_release_meets_all_conditions() -> None:
+    """A release meets all conditions if all pods are new and ready, as many as the minimum, and no old pod is left."""
     assert lacking(GOOD) == ""
 
 
-def test_a_container_that_kserve_adds_is_no_difference() -> None:
-    """KServe may put a container of its own beside ours."""
+def test_a_container_of_kserve_is_ignored() -> None:
+    """A container that KServe adds to the pod is ignored."""
     more = Made((*NEW.images, ("agent", "kserve:1")), NEW.marks)
     assert lacking(replace(GOOD, deployment=more, pods=(_pod("a", more), _pod("b", more)))) == ""
 
@@ -60,11 +60,14 @@ def test_a_container_that_kserve_adds_is_no_difference() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"deployment": None}, "KServe hasn't taken it up. Does its controller run?"),
-        ({"deployment": OLD}, "KServe hasn't taken it up. Does its controller run?"),
-        ({"deployment": replace(NEW, marks=OLD.marks)}, "KServe hasn't taken it up. Does its controller run?"),
-        ({"observed": False}, "KServe hasn't taken it up. Does its controller run?"),
-        ({"replicas": 1, "pods": (_pod("a"),)}, "1 of at least 2 pods wanted by the autoscaler"),
+        ({"deployment": None}, "KServe hasn't applied the InferenceService. Check that KServe's controller runs."),
+        ({"deployment": OLD}, "KServe hasn't applied the InferenceService. Check that KServe's controller runs."),
+        (
+            {"deployment": replace(NEW, marks=OLD.marks)},
+            "KServe hasn't applied the InferenceService. Check that KServe's controller runs.",
+        ),
+        ({"observed": False}, "KServe hasn't applied the InferenceService. Check that KServe's controller runs."),
+        ({"replicas": 1, "pods": (_pod("a"),)}, "the Deployment has 1 replicas; the autoscaler's minimum is 2"),
         ({"pods": (_pod("a"), _pod("b", ready=False))}, "1 of 2 new pods ready"),
         ({"pods": (_pod("a"), _pod("b", leaving=True))}, "1 of 2 new pods ready"),
         ({"pods": (_pod("a"), _pod("b", OLD))}, "1 of 2 new pods ready"),
@@ -72,43 +75,43 @@ def test_a_container_that_kserve_adds_is_no_difference() -> None:
             {"pods": (_pod("a"), _pod("b", ready=False, trouble="bundle: CrashLoopBackOff"))},
             "1 of 2 new pods ready; bundle: CrashLoopBackOff",
         ),
-        ({"pods": (*GOOD.pods, _pod("c", OLD))}, "1 old pods still there"),
-        ({"pods": (*GOOD.pods, _pod("c", OLD, leaving=True))}, "1 old pods still there"),
-        ({"route": "no gateway has taken up the route"}, "no gateway has taken up the route"),
+        ({"pods": (*GOOD.pods, _pod("c", OLD))}, "1 old pods still running"),
+        ({"pods": (*GOOD.pods, _pod("c", OLD, leaving=True))}, "1 old pods still running"),
+        ({"route": "no gateway has accepted the route"}, "no gateway has accepted the route"),
     ],
 )
-def test_what_is_lacking_is_said(changes, said) -> None:
-    """Each way of not being there yet has its sentence."""
+def test_each_unmet_condition_has_its_sentence(changes, said) -> None:
+    """Each condition that isn't met has its own sentence."""
     assert lacking(replace(GOOD, **changes)) == said
 
 
-def test_waiting_ends_when_nothing_is_lacking() -> None:
-    """Each change is said once, and the end."""
+def test_waiting_ends_when_all_conditions_are_met() -> None:
+    """Each change is printed once, and so is the end."""
     said: list[str] = []
     waiting = replace(GOOD, replicas=1)
     wait(Shown(waiting, waiting, GOOD), "risk", seconds=60, say=said.append)
     assert said == [
-        "risk: 1 of at least 2 pods wanted by the autoscaler",
+        "risk: the Deployment has 1 replicas; the autoscaler's minimum is 2",
         "risk: all pods are new and ready, after 0 s",
     ]
 
 
-def test_waiting_has_an_end() -> None:
-    """A rollout that never comes to be closes the gate, with what it lacks."""
-    with pytest.raises(GateClosed, match="isn't as it should be after 0 s: KServe hasn't taken it up"):
+def test_the_gate_closes_after_its_time() -> None:
+    """A rollout that never ends closes the gate, with the condition that isn't met."""
+    with pytest.raises(GateClosed, match="isn't ready after 0 s: KServe hasn't applied the InferenceService"):
         wait(Shown(replace(GOOD, deployment=OLD)), "risk", seconds=0.05, say=lambda _: None)
 
 
-def test_an_image_that_is_not_there_is_not_waited_for(monkeypatch) -> None:
-    """What can't come about by waiting closes the gate long before the time is up."""
+def test_a_missing_image_closes_the_gate_early(monkeypatch) -> None:
+    """A missing image closes the gate early, because waiting can't help."""
     monkeypatch.setattr(gate, "_HOPELESS_SECONDS", 0.02)
     bad = replace(GOOD, pods=(_pod("a"), _pod("b", ready=False, trouble="kserve-container: ErrImageNeverPull.")))
     with pytest.raises(GateClosed, match="ErrImageNeverPull"):
         wait(Shown(bad), "risk", seconds=600, say=lambda _: None)
 
 
-def test_a_cluster_that_does_not_answer_is_asked_again() -> None:
-    """An API server that is away for a moment doesn't fail a deployment."""
+def test_an_unreachable_cluster_is_tried_again() -> None:
+    """An API server that fails for a moment doesn't fail the deployment."""
     said: list[str] = []
-    wait(Shown(ReleaseError("The cluster can't be asked."), GOOD), "risk", seconds=60, say=said.append)
-    assert said[0] == "risk: The cluster can't be asked."
+    wait(Shown(ReleaseError("The cluster can't be reached."), GOOD), "risk", seconds=60, say=said.append)
+    assert said[0] == "risk: The cluster can't be reached."

@@ -40,8 +40,8 @@ def test_releases_are_kept_in_config_maps(tmp_path: Path, monkeypatch: pytest.Mo
         assert told.read_text().startswith("configmap ")
 
 
-def test_a_program_that_is_no_helm_is_refused(tmp_path: Path) -> None:
-    """The error is raised before the program changes anything, and quotes what the program printed."""
+def test_a_program_other_than_helm_is_refused(tmp_path: Path) -> None:
+    """The error is raised before the program changes anything, and has the program's output."""
     helm, told = _helm(tmp_path, "some other helm")
     with pytest.raises(HelmFailed, match="'some other helm', which is not a version of Helm"):
         helm.rollback(3)

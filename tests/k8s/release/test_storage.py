@@ -1,12 +1,11 @@
-"""Moving a release's history, against an API server that holds Secrets and ConfigMaps in memory."""
+"""Moving a release's history, with an API server that has Secrets and ConfigMaps in memory."""
 
 from __future__ import annotations
 
 import base64
-import http.server
 import json
-import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from click.testing import CliRunner
 from k8s.release.commands import release
 from k8s.release.errors import ReleaseError
 from k8s.release.storage import move
+from tests.http_server import serving, use_kubeconfig
 
 Objects = dict[str, dict[str, dict]]
 
@@ -30,60 +30,28 @@ def objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Objects
     """The Secrets and ConfigMaps of a server by kind and name; KUBECONFIG names the server."""
     held: Objects = {"secrets": {}, "configmaps": {}}
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def _answer(self, code: int, document: dict) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(code)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def _path(self) -> tuple[str, str]:
-            kind, _, name = self.path.partition("?")[0].removeprefix("/api/v1/namespaces/here/").partition("/")
-            return kind, name
-
-        def do_GET(self) -> None:
-            kind, name = self._path()
-            found = held[kind].get(name, {}) if name else {"items": list(held[kind].values())}
-            self._answer(200 if found else 404, found)
-
-        def do_POST(self) -> None:
-            kind, _ = self._path()
-            made = json.loads(self.rfile.read(int(self.headers["content-length"])))
+    def answer(request: BaseHTTPRequestHandler, sent: bytes) -> tuple[int, dict]:
+        kind, _, name = request.path.partition("?")[0].removeprefix("/api/v1/namespaces/here/").partition("/")
+        if request.command == "POST":
+            made = json.loads(sent)
             name = made["metadata"]["name"]
-            self._answer(409 if name in held[kind] else 201, held[kind].setdefault(name, made))
-
-        def do_DELETE(self) -> None:
-            kind, name = self._path()
+            return 409 if name in held[kind] else 201, held[kind].setdefault(name, made)
+        if request.command == "DELETE":
             del held[kind][name]
-            self._answer(200, {"kind": "Status", "status": "Success"})
+            return 200, {"kind": "Status", "status": "Success"}
+        found = held[kind].get(name, {}) if name else {"items": list(held[kind].values())}
+        return 200 if found else 404, found
 
-        def log_message(self, *_: object) -> None:
-            """Log nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    named = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
-        "users": [{"name": "u", "user": {}}],
-    }
-    (tmp_path / "config").write_text(json.dumps(named))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
-    yield held
-    server.shutdown()
-    server.server_close()
+    with serving(answer) as url:
+        use_kubeconfig(url, tmp_path, monkeypatch)
+        yield held
 
 
 def _hold(objects: Objects, *revisions: dict) -> None:
     objects["secrets"] |= {each["metadata"]["name"]: each for each in revisions}
 
 
-def test_every_revision_is_moved_as_helm_would_have_kept_it(objects: Objects) -> None:
+def test_every_revision_is_moved_in_helms_form(objects: Objects) -> None:
     """After a move, ConfigMaps have the names, labels and text of the Secrets, and the Secrets are deleted."""
     _hold(objects, _revision(1), _revision(2))
     said = CliRunner().invoke(release, ["move", "--release", "risk", "--namespace", "here"], catch_exceptions=False)
@@ -109,7 +77,7 @@ def test_another_revision_of_the_same_number_is_not_overwritten(objects: Objects
     _hold(objects, _revision(1))
     name = "sh.helm.release.v1.risk.v1"
     objects["configmaps"][name] = {"metadata": {"name": name}, "data": {"release": "other"}}
-    with pytest.raises(ReleaseError, match=f"The ConfigMap {name} .* hold different revisions"):
+    with pytest.raises(ReleaseError, match=f"The ConfigMap {name} .* have different revisions"):
         move("risk", "here")
     assert name in objects["secrets"]
     assert objects["configmaps"][name]["data"] == {"release": "other"}
