@@ -1,1 +1,1 @@
-"""Reading the decision record: what was decided and why, and whether it would be decided again."""
+"""Commands that show, list, replay, verify, export and erase recorded decisions."""

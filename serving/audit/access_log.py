@@ -52,7 +52,7 @@ class AccessLog:
 
     def __init__(self, path: Path | None, operator: str, command: str, places: Sequence[str]) -> None:
         if not operator:
-            raise ConfigError("The reader of the record has no name.", remedy="Name yourself with --by.")
+            raise ConfigError("The reader of the record has no name.", remedy="Give your name with --by.")
         self._path = path
         self._operator = operator
         self._command = command

@@ -12,7 +12,7 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.model.files import read_file
 from customer_risk.serving.audit.records import place_at
 from customer_risk.serving.record.sinks.anchor import ANCHORS, MESSAGE, Anchor
-from customer_risk.serving.record.sinks.parallel_reads import fetch
+from customer_risk.serving.record.sinks.objects import fetch
 from customer_risk.serving.record.sinks.verification import Head
 
 _GCS: Final = "gs://"
@@ -36,7 +36,7 @@ def read_anchors(where: str) -> list[AnchoredEnd]:
     if not found:
         raise ConfigError(
             f"There are no anchors in {where}.",
-            remedy="Give --anchor a place of record.ship.anchors, or a file of the shipper's log lines.",
+            remedy="Give a location of record.ship.anchors, or a file with the shipper's log, with --anchor.",
         )
     return [
         AnchoredEnd(each.sink, Head(chain, link, f"{each.at} in {key}"))

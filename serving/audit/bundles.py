@@ -1,4 +1,4 @@
-"""The bundles that decisions may have been made with: a registry's, and any folder that is named."""
+"""The bundles that made decisions, from a registry and from named folders."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Bundles:
-    """Finds bundles by version in a registry (a folder, or gs://...), and among `folders`, each of which is one."""
+    """Finds bundles by version in a registry (a folder, or gs://...), and among `folders` of one bundle each."""
 
     def __init__(self, registry: Path | str | None = None, folders: Iterable[Path] = ()) -> None:
         self._registry = None if registry is None else Registry.at(registry)
@@ -23,15 +23,17 @@ class Bundles:
         self._named = {bundle.version: bundle for bundle in named}
 
     def find(self, version: str) -> Bundle | str:
-        """Return the bundle of exactly that version once its hashes and golden rows hold; else why there is none."""
+        """Return the verified bundle of a version, or why there is none."""
         if version in self._named:
             return self._named[version]
         if self._registry is None:
-            return f"no registry is given to find the bundle {version} in"
+            return f"no --bundle has the version {version}, and --registry isn't given"
         try:
             bundle = load_bundle(self._registry.bundle(version))
         except RegistryError:
-            return f"the registry doesn't hold the bundle {version}"
+            return f"the registry doesn't have the bundle {version}"
         except BundleError as error:
             return f"the bundle {version} can't be used: {error.problem}"
-        return bundle if bundle.version == version else f"what the registry holds as {version} is {bundle.version}"
+        if bundle.version != version:
+            return f"the registry has another bundle under {version}: {bundle.version}"
+        return bundle

@@ -1,4 +1,4 @@
-"""`customer-risk audit`: read the decision record, replay it, verify it, erase from it, ship it again."""
+"""The commands of `customer-risk audit` that only read: show, list, replay and verify."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.model.terminal import echo, echo_json
 from customer_risk.serving.audit.anchors import read_anchors
 from customer_risk.serving.audit.bundles import Bundles
-from customer_risk.serving.audit.display import print_record, print_replays, print_table
+from customer_risk.serving.audit.display import counted, print_record, print_replays, print_table
 from customer_risk.serving.audit.factory import check_table
 from customer_risk.serving.audit.options import RecordLocation, reading
 from customer_risk.serving.audit.progress import Progress
@@ -29,7 +29,7 @@ from customer_risk.serving.record.sinks.manifest import Link
 from customer_risk.serving.record.sinks.verification import Report
 from customer_risk.serving.record.sinks.verification import verify as verified
 
-_DIFFERS: Final = 1  # exit codes, beside click's 2 for what can't be done
+_DIFFERS: Final = 1  # exit codes; click's own 2 is for wrong usage
 _NOT_AT_HAND: Final = 3
 
 
@@ -46,7 +46,7 @@ def show(decision_id: str, where: RecordLocation, transactions: bool, as_json: b
 
 @reading
 def list_(where: RecordLocation, since: dt.datetime | None, customer: str | None, key_files: tuple[Path, ...]) -> None:
-    """List a customer's decisions, or a time's."""
+    """List the decisions on a customer, or those since a time."""
     if customer is None and since is None:
         raise click.UsageError("Give --customer or --since.")
     rows = []
@@ -101,9 +101,9 @@ def replay(
 
 @reading
 def verify(where: RecordLocation, anchor: str | None) -> None:
-    """Find what is missing, altered or added."""
+    """Report records that are missing, altered or added."""
     if not where.places and not where.tables():
-        raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
+        raise ConfigError("The place to which the record is shipped is unknown.", remedy="Give --from or --config.")
     noted = [] if anchor is None else read_anchors(anchor)
     sound = True
     for place in where.places:
@@ -115,8 +115,9 @@ def verify(where: RecordLocation, anchor: str | None) -> None:
             echo(f"{anchor} has no anchor of {place.where}. Give the anchors of this record with --anchor.")
         sound = sound and report.ok and (anchor is None or report.heads > 0)
         echo(
-            f"{place.where}: {report.segments} segments with {report.records} records, {report.erased} of them after "
-            f"an erasure: {'as they were written' if report.ok else f'{len(report.problems)} problems'}"
+            f"{place.where}: {counted(report.segments, 'segment')} with {counted(report.records, 'record')}, "
+            f"{report.erased:,} replaced by erasures: "
+            f"{'unchanged since they were written' if report.ok else counted(len(report.problems), 'problem')}"
         )
         _print_counts(place.where, report)
     for table in where.tables():
@@ -125,8 +126,8 @@ def verify(where: RecordLocation, anchor: str | None) -> None:
             echo(problem)
         sound = sound and not checked.problems
         echo(
-            f"{table.path}: {checked.records} records, {checked.erased} of them erased: "
-            f"{f'{len(checked.problems)} problems' if checked.problems else 'no problems'}; "
+            f"{table.path}: {counted(checked.records, 'record')}, {checked.erased:,} of them erased: "
+            f"{counted(len(checked.problems), 'problem') if checked.problems else 'no problems'}; "
             "a table has no chain, so changed rows aren't detected"
         )
     if not sound:
@@ -136,33 +137,36 @@ def verify(where: RecordLocation, anchor: str | None) -> None:
 def _print_counts(where: str, report: Report) -> None:
     """Print what the verification could not compare, and how many anchors it compared."""
     if report.erasures:
-        echo(f"{where}: {report.erasures} erasures replaced segments")
-    if report.earlier:
+        echo(f"{where}: {counted(report.erasures, 'erasure')} replaced segments")
+    if report.unchained:
         echo(
-            f"{where}: {report.earlier} of these were made before erasures had a chain: "
-            "nothing proves that they are genuine"
+            f"{where}: {counted(report.unchained, 'erasure')} from before erasures had a chain: "
+            "they can't be proven genuine"
         )
     if report.unproven:
         echo(
-            f"{where}: {report.unproven} erased segments were written before manifests had a proof: "
-            "only the number and the form of their records were compared"
+            f"{where}: {counted(report.unproven, 'erased segment')} from before manifests had a proof: "
+            "only the number and the form of the records were compared"
         )
     if report.heads:
-        echo(f"{where}: compared with {report.heads} anchored chain ends")
+        echo(f"{where}: compared with {counted(report.heads, 'anchored chain end')}")
 
 
 def _end_if_incomplete(records: Records) -> None:
     """Print how many records and segments can't be read; end with exit code 1 if there are any."""
     if records.unreadable:
-        echo(f"{records.unreadable} records can't be read.", err=True)
+        echo(f"{counted(records.unreadable, 'record')} can't be read.", err=True)
     if records.unreadable_segments:
-        echo(f"{records.unreadable_segments} segments can't be read, and may have more records.", err=True)
+        echo(
+            f"{counted(records.unreadable_segments, 'segment')} can't be read, which may contain more records.",
+            err=True,
+        )
     if not records.complete:
         raise click.exceptions.Exit(_DIFFERS)
 
 
 def _end(outcomes: Counter[str], records: Records) -> None:
-    """End with the exit code that replays lead to."""
+    """End with the exit code for the outcomes of replays."""
     if not outcomes:
         echo("There is no record to replay.")
     _end_if_incomplete(records)
@@ -177,22 +181,22 @@ def _one(where: RecordLocation, decision_id: str) -> StoredRecord:
     stored = records.one(decision_id)
     if stored is None and not records.complete:
         raise ConfigError(
-            f"No record of {decision_id} was found, but {records.unreadable_segments} segments and "
-            f"{records.unreadable} records of the outbox can't be read.",
+            f"No record of {decision_id} was found, but {counted(records.unreadable_segments, 'segment')} and "
+            f"{counted(records.unreadable, 'record')} of the outbox can't be read.",
             remedy="Verify the record, or read another place (--from).",
         )
     if stored is None:
         raise ConfigError(
-            f"No record of {decision_id} is here.",
-            remedy="It may not be shipped yet (--outbox), or be in another place (--from), or past the retention.",
+            f"No record of {decision_id} was found.",
+            remedy="It may be unshipped (--outbox), in another place (--from), or older than the retention.",
         )
     return stored
 
 
 def _drawn(records: Iterable[StoredRecord], size: int, seed: int) -> list[StoredRecord]:
-    """Draw decisions, each as likely as any other, in one pass."""
+    """Draw decisions uniformly, in one pass (reservoir sampling)."""
     drawn: list[StoredRecord] = []
-    chance, count = random.Random(seed), 0  # noqa: S311  a sample to be repeated, no secret
+    chance, count = random.Random(seed), 0  # noqa: S311  a reproducible sample, not a secret
     for stored in records:
         if stored.record.kind == "refusal":
             continue
@@ -205,7 +209,7 @@ def _drawn(records: Iterable[StoredRecord], size: int, seed: int) -> list[Stored
 
 
 def _ends(outbox: Path | None, sink: str) -> dict[str, Link]:
-    """Read where the outbox's shipper believes its chain to end."""
+    """Return the end of the shipper's chain according to its progress in the outbox."""
     if outbox is None or not (outbox / NAME).exists():
         return {}
     try:

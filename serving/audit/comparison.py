@@ -1,4 +1,4 @@
-"""Compares what was recorded with what is computed again, by one of two standards."""
+"""Compares a record with its replay, by one of two standards."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 TOLERANCE: Final = 1e-9
 Standard = Literal["bit for bit", "within 1e-9"]
-_WORDED: Final = ("text", "investigator_text")  # words hold rounded numbers: a last bit may turn a digit elsewhere
+_WORDED: Final = ("text", "investigator_text")  # texts have rounded numbers, in which a last bit may change a digit
 
 
 class Difference(NamedTuple):
-    """One thing that isn't what was recorded."""
+    """A field whose recorded and computed values differ."""
 
     field: str
     recorded: object
@@ -34,8 +34,8 @@ class Difference(NamedTuple):
 def compare_values(
     names: Sequence[str], recorded: NDArray[np.float64], computed: NDArray[np.float64], standard: Standard
 ) -> Iterator[Difference]:
-    """Compare features float64[f], NaN where missing; zeros of either sign differ bit for bit."""
-    both_missing = np.isnan(recorded) & np.isnan(computed)  # NaN has many bit patterns, and means one thing
+    """Compare features float64[f], NaN where missing; bit for bit, 0.0 and -0.0 differ."""
+    both_missing = np.isnan(recorded) & np.isnan(computed)  # all NaNs are equal
     if standard == "bit for bit":
         same = both_missing | (recorded.view(np.int64) == computed.view(np.int64))
     else:
@@ -45,7 +45,7 @@ def compare_values(
 
 
 def compare_numbers(field: str, recorded: Any, computed: Any, standard: Standard) -> Iterator[Difference]:
-    """Compare two numbers, either of which may be None; anything else must be equal."""
+    """Compare two values: numbers by the standard, others must be equal."""
     if standard == "within 1e-9" and isinstance(recorded, float) and isinstance(computed, float):
         if not math.isclose(recorded, computed, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
             yield Difference(field, recorded, computed)
@@ -56,7 +56,7 @@ def compare_numbers(field: str, recorded: Any, computed: Any, standard: Standard
 def compare_reasons(
     recorded: Sequence[WireReason], computed: Sequence[Reason | WireReason], standard: Standard
 ) -> Iterator[Difference]:
-    """Compare reasons one by one, in order; words bit for bit alone."""
+    """Compare reasons one by one, in order; texts only with the standard bit for bit."""
     yield from _compare_lists("reasons", _plain(recorded), _plain(computed), _reason, standard)
 
 

@@ -1,4 +1,4 @@
-"""Records and replays in words and aligned columns, which a terminal and `grep` read alike."""
+"""Records and replays as text in aligned columns."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from customer_risk.serving.audit.records import StoredRecord
 from customer_risk.serving.audit.replay import Replayed
 from customer_risk.serving.record.outbox.record import Record, document, rows_of, unpack, written
 
-_LONGEST: Final = 60  # characters of a cell of what differs
+_LONGEST: Final = 60  # characters of a cell in the table of differences
 _MOST_ROWS: Final = 50
 _DAY: Final = 86_400_000_000  # microseconds
 _CATEGORIES: Final = {
@@ -44,18 +44,23 @@ _ACTION_RULES: Final = {
 _TRANSACTION: Final = ("id", "created", "completed", "state", "type", "direction", "amount")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless the number is 1."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns of text, each as wide as its widest cell."""
     _print(_table(head, rows))
 
 
 def print_record(stored: StoredRecord, *, transactions: bool = False) -> None:
-    """Print a record for a person."""
+    """Print a record as text."""
     _print(record_lines(stored, transactions=transactions))
 
 
 def record_lines(stored: StoredRecord, *, transactions: bool) -> Iterator[str]:
-    """Yield the lines that show a record to a person, escaped; with its profile and transactions if asked."""
+    """Yield the escaped lines of a record's text, with its profile and transactions if `transactions`."""
     record, read = stored.record, document(stored.record, stored.names)
     rows = [
         ("decision" if record.kind == "decision" else "refusal", record.record_id),
@@ -157,7 +162,7 @@ def _time(at: int) -> str:
 
 
 def print_replays(replays: Iterable[Replayed]) -> Counter[str]:
-    """Print what differs and how many came out how; return the numbers by outcome."""
+    """Print the differences and the number of records by outcome; return these numbers."""
     counts: Counter[tuple[str, str]] = Counter()
     rows: list[tuple[str, ...]] = []
     whys: Counter[str] = Counter()
@@ -180,7 +185,7 @@ def print_replays(replays: Iterable[Replayed]) -> Counter[str]:
     if cells:
         print_table(("outcome", "standard", "records"), cells)
     for why, count in whys.most_common():
-        echo(f"not at hand: {why} ({count})")
+        echo(f"not replayed: {why} ({count})")
     outcomes: Counter[str] = Counter()
     for (outcome, _), count in counts.items():
         outcomes[outcome] += count

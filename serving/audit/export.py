@@ -1,4 +1,4 @@
-"""Writes all data that the record has on a person, for a request under article 15 of the GDPR."""
+"""Exports all data that the record has on a person, for a request under article 15 of the GDPR."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from customer_risk.model.atomic import write_file
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.escaping import escape_line
 from customer_risk.model.terminal import echo, format_json
-from customer_risk.serving.audit.display import input_of, record_lines
+from customer_risk.serving.audit.display import counted, input_of, record_lines
 from customer_risk.serving.audit.options import RecordLocation, reading
 from customer_risk.serving.audit.records import Records, StoredRecord
 from customer_risk.serving.record.outbox.record import ERASED, document
@@ -39,7 +39,7 @@ def export(customer: str, where: RecordLocation, to: Path, key_files: tuple[Path
     if where.outbox is not None:
         read.append((str(where.outbox), where.outbox_alone()))
     if not read:
-        raise ConfigError("Nothing says where the record is.", remedy="Give --from, --outbox or --config.")
+        raise ConfigError("The place of the record is unknown.", remedy="Give --from, --outbox or --config.")
     found = _found(read, ids)
     where.access_log.append([stored.record.record_id for stored, _ in found], customers=ids)
     places = [name for name, _ in read]
@@ -48,12 +48,12 @@ def export(customer: str, where: RecordLocation, to: Path, key_files: tuple[Path
     write_file(to / TEXT, _as_text(customer, ids, places, found).encode(), mode=0o600)
     unreadable = sum(records.unreadable for _, records in read)
     segments = sum(records.unreadable_segments for _, records in read)
-    echo(f"Wrote {len(found)} decisions of {customer} from {', '.join(places)} to {to}.")
+    echo(f"Wrote {counted(len(found), 'decision')} of {customer} from {', '.join(places)} to {to}.")
     echo(_NOT_SEARCHED)
     if unreadable or segments:
         echo(
-            f"{segments} segments and {unreadable} records can't be read. Read them by hand: they may have decisions "
-            f"on {customer}.",
+            f"{counted(segments, 'segment')} and {counted(unreadable, 'record')} can't be read. Read them by hand: "
+            f"they may have decisions on {customer}.",
             err=True,
         )
         raise click.exceptions.Exit(_INCOMPLETE)
@@ -110,7 +110,7 @@ def _as_text(
         escape_line(f"All decisions on the customer {customer} in {', '.join(places)}."),
         escape_line(f"Ids under which the record may have this customer: {', '.join(ids)}."),
         _NOT_SEARCHED,
-        f"{len(found)} decisions.",
+        f"{counted(len(found), 'decision')}.",
     ]
     for stored, there in found:
         lines += ["", "=" * 100, escape_line(f"{'stored in':14}{', '.join(there)}")]

@@ -1,4 +1,4 @@
-"""What audit commands do to the record in BigQuery; loads Google's libraries."""
+"""The audit's access to the record in BigQuery; loads Google's libraries at the first use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def create_table(settings: BigQuerySettings) -> list[str]:
-    """Make or migrate the table and its views, and return what was done; raises as `setup.init` does."""
+    """Create or migrate the table and its views; return what was done. Raises as `setup.init` does."""
     from customer_risk.serving.record.sinks.bigquery.setup import init
 
     return init(settings)
@@ -33,7 +33,7 @@ def open_table(settings: BigQuerySettings) -> Table:
 
 
 def check_table(settings: BigQuerySettings) -> Checked:
-    """Return what `table.check` finds in a table; raises as it does."""
+    """Return the result of `table.check`; raises as it does."""
     from customer_risk.serving.audit import table
 
     return table.check(settings)

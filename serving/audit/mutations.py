@@ -1,4 +1,4 @@
-"""The audit commands that change something: what is erased, shipped again, or made before the first record."""
+"""The audit commands that change something: erase, reship and init."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.escaping import escape_line
 from customer_risk.model.terminal import echo
+from customer_risk.serving.audit.display import counted
 from customer_risk.serving.audit.factory import create_table, erase_rows
 from customer_risk.serving.audit.options import RecordLocation, configured_sinks, read_settings, reading
 from customer_risk.serving.audit.records import Place, read_all
@@ -27,8 +28,8 @@ from customer_risk.serving.record.sinks.factory import open_sink
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.settings import BigQuerySettings
 
-_UNFINISHED: Final = 1  # exit code: what was asked for needs doing again later
-_LOOK_SECONDS: Final = 0.01  # between two tries: shorter than any process takes to start
+_UNFINISHED: Final = 1  # exit code: the command must be repeated later
+_LOOK_SECONDS: Final = 0.01  # between two attempts
 
 
 @reading
@@ -38,7 +39,7 @@ def erase(
     """Erase a customer's data from the record."""
     stores = [*(each.where for each in where.places), *(each.path for each in where.tables())]
     if not stores:
-        raise ConfigError("Nothing says where the record is shipped to.", remedy="Give --from or --config.")
+        raise ConfigError("The place to which the record is shipped is unknown.", remedy="Give --from or --config.")
     if customer in {"", ERASED}:
         raise ConfigError(f"{customer!r} is not a customer's id.", remedy="Give the customer_id of the requests.")
     ids = where.recorded_ids(customer, key_files)
@@ -55,9 +56,9 @@ def erase(
 
 
 def reship(outbox: Path, sink: str, since: dt.datetime | None, wait: float, yes: bool) -> None:
-    """Ship again to a sink that was emptied."""
+    """Ship the outbox's records again to a sink that was emptied."""
     if not (outbox / NAME).exists():
-        raise ConfigError(f"Nothing was ever shipped from {outbox}.", remedy="Name the folder of record.folder.")
+        raise ConfigError(f"{outbox} has no progress of a shipper.", remedy="Give the folder that record.folder names.")
     if not yes:
         click.confirm(
             f"Is the sink {sink!r} empty{'' if since is None else f' from {since} on'}?", abort=True, err=True
@@ -80,11 +81,11 @@ def reship(outbox: Path, sink: str, since: dt.datetime | None, wait: float, yes:
             progress.close()
     finally:
         lock.release()
-    echo(f"{count} records will be shipped to {sink} again, once the shipper runs.")
+    echo(f"{counted(count, 'record')} will be shipped to {sink} again, once the shipper runs.")
 
 
 def init(config: Path) -> None:
-    """Make what sinks need, and try each."""
+    """Create what the sinks need, and check each sink."""
     for each in configured_sinks(read_settings(config)):
         if isinstance(each, BigQuerySettings):
             for line in create_table(each):
@@ -110,25 +111,19 @@ def _erase(place: Place, ids: Sequence[str], author: str, why: str, *, take_lock
     again, replaced = False, 0
     for recorded in [each for each in ids if each in there] or ids[:1]:  # one at least: to complete unfinished erasures
         erasure = erased(
-            place.objects,
-            recorded,
-            by=author,
-            why=why,
-            now=dt.datetime.now(dt.UTC),
-            take_lock=take_lock,
-            skipped=skip,
+            place.objects, recorded, by=author, why=why, now=dt.datetime.now(dt.UTC), take_lock=take_lock, skipped=skip
         )
         take_lock = False  # from now on, a lock belongs to a running erasure
         replaced += len(erasure.replaced)
         again = again or bool(erasure.waiting)
         if erasure.replaced:
-            echo(f"{place.where}: {len(erasure.replaced)} segments replaced; erasure {erasure.id}")
+            echo(f"{place.where}: {counted(len(erasure.replaced), 'segment')} replaced; erasure {erasure.id}")
         for key in erasure.waiting:
-            echo(f"{place.where}: no manifest names {key} yet: erase again once one does")
+            echo(f"{place.where}: no manifest names {key} yet: erase again when the shipper has written the manifest")
     if unreadable:
         echo(
-            f"{place.where}: {len(unreadable)} segments can't be read, and may have data of this customer: "
-            "verify the record, restore the segments from another place, and erase again"
+            f"{place.where}: {counted(len(unreadable), 'segment')} can't be read, and "
+            "may have data of this customer: verify the record, restore the segments from elsewhere, and erase again"
         )
     elif not replaced and not again:
         echo(f"{place.where}: no data of this customer")
@@ -142,7 +137,7 @@ def _erase_rows(table: BigQuerySettings, ids: Sequence[str], author: str, why: s
     except SinkUnavailable as error:
         echo(f"{table.path}: {error}")
         return True
-    echo(f"{table.path}: {count} rows blanked" if count else f"{table.path}: no data of this customer")
+    echo(f"{table.path}: {counted(count, 'row')} blanked" if count else f"{table.path}: no data of this customer")
     return False
 
 
@@ -152,34 +147,34 @@ def _still_in(where: RecordLocation, ids: Sequence[str]) -> bool:
     kept = sum(1 for _ in records.since(customer_ids=ids))
     if kept:
         echo(
-            f"{where.outbox}: {kept} records of this customer stay until their file ends (within an hour), it is "
-            "shipped, and record.ship.keep_seconds have passed: erase again then"
+            f"{where.outbox}: {counted(kept, 'record')} of this customer stay until their file ends (within an hour) "
+            "and is shipped, and record.ship.keep_seconds have passed: erase again then"
         )
     if records.unreadable:
         echo(
-            f"{where.outbox}: {records.unreadable} records can't be read, and may be of this customer: search "
-            "the folders quarantine and dead by hand"
+            f"{where.outbox}: {counted(records.unreadable, 'record')} can't be read, and may "
+            "be of this customer: search the folders quarantine and dead by hand"
         )
     return kept > 0 or not records.complete
 
 
 def _take(lock: Lock, outbox: Path, wait: float) -> None:
     until = time.monotonic() + wait
-    told = False
+    logged = False
     while not lock.take():
         if time.monotonic() >= until:
             raise ConfigError(
-                f"A shipper is still at work on {outbox}.",
-                remedy="End it (kill -TERM its process) while this waits; --wait says for how long.",
+                f"A shipper is still running on {outbox}.",
+                remedy="End it (kill -TERM its process) while this command waits; --wait sets for how long.",
             )
-        if not told:
+        if not logged:
             echo("waiting for the shipper to end", err=True)
-            told = True
+            logged = True
         time.sleep(_LOOK_SECONDS)
 
 
 def _before(file: OutboxFile, since: dt.datetime | None) -> int:
-    """Return the number of a file's last record before a time, 0 where there is none."""
+    """Return the number of a file's last record before a time, 0 if there is none."""
     if since is None:
         return 0
     first = int(since.timestamp() * 1e6)

@@ -1,4 +1,4 @@
-"""What the audit commands are told: where the record is, and from when on."""
+"""The options of the audit commands: the places of the record, and who reads it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from customer_risk.model.escaping import escape_line
 from customer_risk.model.operator import named
 from customer_risk.serving.audit.access_log import AccessLog
 from customer_risk.serving.audit.factory import open_table
-from customer_risk.serving.audit.progress import Progress
+from customer_risk.serving.audit.progress import Progress, Watched
 from customer_risk.serving.audit.records import BIGQUERY, Place, Records, Source, place_at, table_at
-from customer_risk.serving.audit.watched_store import Watched
 from customer_risk.serving.record.settings import RecordSettings
 from customer_risk.serving.record.sinks.factory import open_objects
 from customer_risk.serving.record.sinks.settings import BigQuerySettings, ObjectsSettings, SinkSettings
@@ -30,15 +29,15 @@ _REMEDY: Final = (
 
 @dataclass(frozen=True)
 class RecordLocation:
-    """Where the record is, by the options or else by the configuration, and who reads it.
+    """The places of the record, by the options or else by the configuration, and who reads it.
 
-    places     that segments are read from: the first of them has all that was shipped there
-    outbox     folder of records, shipped or not; None: it isn't asked
-    settings   the server's; None without --config
-    all_sinks   whether all places are the configuration's
-    table       the table that --from names
-    operator   who runs the command; empty if nobody is named
-    command    name of the command
+    places           stores of segments; records are read from the first
+    outbox           folder of records, shipped or not; None: it isn't read
+    settings         the server's settings; None without --config
+    all_sinks        whether all sinks of the configuration are meant
+    table            the table that --from names
+    operator         who runs the command; empty if unknown
+    command          name of the command
     access_log_path  file of the access log; None: standard error
     """
 
@@ -54,7 +53,7 @@ class RecordLocation:
     def records(self) -> Records:
         """Return the records of the outbox and the first source; raises ConfigError if there is neither."""
         if not self.sources() and self.outbox is None:
-            raise ConfigError("Nothing says where the record is.", remedy=_REMEDY)
+            raise ConfigError("The place of the record is unknown.", remedy=_REMEDY)
         return Records(self.sources()[:1], self.outbox)
 
     def sources(self) -> tuple[Source, ...]:
@@ -62,7 +61,7 @@ class RecordLocation:
         return (*self.places, *(open_table(each) for each in self.tables()))
 
     def outbox_alone(self) -> Records:
-        """Read the outbox, whatever was shipped."""
+        """Return the records of the outbox, shipped or not."""
         return Records((), self.outbox)
 
     def tables(self) -> list[BigQuerySettings]:
@@ -75,8 +74,8 @@ class RecordLocation:
     def recorded_ids(self, customer_id: str, key_files: Sequence[Path]) -> tuple[str, ...]:
         """Return all ids that the record may have for a customer.
 
-        These are the hash by each key of the configuration or of `key_files`, the newest first, then the id as given,
-        which records have that were written before ids were hashed.
+        First the hashes with each key of the configuration or of `key_files`, the newest first. Then the plain id:
+        records from before ids were hashed have it.
         """
         settings = RecordSettings() if self.settings is None else self.settings.record
         if key_files:
@@ -98,10 +97,7 @@ def hash_customer(key: bytes, customer_id: str) -> str:
 
 
 def reading(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Pass a command `where`, made of the options that say where the record is and who reads it.
-
-    Errors are escaped, since they may quote recorded text.
-    """
+    """Pass a command the RecordLocation of its options as `where`; escape errors, which may quote recorded text."""
 
     @wraps(command)
     def wrapper(
@@ -129,7 +125,7 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _check_text(name: str, value: str) -> None:
-    """Raise ConfigError if an argument isn't valid UTF-8: no record and no line of the access log can contain it."""
+    """Raise ConfigError if an argument isn't valid UTF-8, since no record can contain it."""
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -140,7 +136,7 @@ def _check_text(name: str, value: str) -> None:
 
 
 def configured_sinks(settings: Settings) -> tuple[SinkSettings, ...]:
-    """Return what the configuration ships to."""
+    """Return the sinks of the configuration."""
     return settings.record.shipper_config(settings.logs).ship.sinks
 
 
@@ -161,7 +157,7 @@ def _where(place: str | None, outbox: Path | None, config: Path | None) -> Recor
     if place is not None and place.startswith(BIGQUERY):
         return RecordLocation((), outbox, settings, all_sinks=False, table=table_at(place))
     if outbox is None and place is None and settings is not None and Path(settings.record.folder).is_dir():
-        outbox = Path(settings.record.folder)  # else it is another pod's
+        outbox = Path(settings.record.folder)  # if the folder is missing, it is another pod's
     places = (place_at(place),) if place is not None else () if settings is None else tuple(_configured(settings))
     step = Progress("objects read").step
     watched = tuple(each._replace(objects=Watched(each.objects, step)) for each in places)
@@ -169,7 +165,7 @@ def _where(place: str | None, outbox: Path | None, config: Path | None) -> Recor
 
 
 def _configured(settings: Settings) -> Iterator[Place]:
-    """Open the stores of segments that the configuration ships to."""
+    """Yield the configuration's stores of segments."""
     for sink in configured_sinks(settings):
         if isinstance(sink, ObjectsSettings):
             yield Place(str(sink.__struct_config__.tag), sink.where, open_objects(sink))

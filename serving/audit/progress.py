@@ -1,11 +1,15 @@
-"""How far a command is."""
+"""The progress of a command, on standard error."""
 
 from __future__ import annotations
 
 import time
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
 
 from customer_risk.model.terminal import echo
+
+if TYPE_CHECKING:
+    from customer_risk.serving.record.sinks.objects import Objects
 
 _QUIET_SECONDS: Final = 2.0
 
@@ -19,9 +23,30 @@ class Progress:
         self._next = time.monotonic() + _QUIET_SECONDS
 
     def step(self) -> None:
-        """Count one more."""
+        """Count one step."""
         self._count += 1
         now = time.monotonic()
         if now >= self._next:
             self._next = now + _QUIET_SECONDS
             echo(f"{self._count:,} {self._what}", err=True)
+
+
+class Watched:
+    """Returns another store's objects; `step` is called for each object that is read."""
+
+    def __init__(self, objects: Objects, step: Callable[[], object]) -> None:
+        self._objects = objects
+        self._step = step
+        self.check = objects.check
+        self.create = objects.create
+        self.delete = objects.delete
+        self.close = objects.close
+
+    def get(self, key: str) -> bytes | None:
+        """Return an object, or None if it is missing."""
+        self._step()
+        return self._objects.get(key)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Return the keys that begin with `prefix`, in order."""
+        return self._objects.list(prefix)

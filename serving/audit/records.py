@@ -1,4 +1,4 @@
-"""Where the decision record is read from: stored segments, and an outbox that isn't shipped yet."""
+"""Reads the decision record from stored segments, from a table, and from an outbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.model.terminal import echo
-from customer_risk.serving.record.outbox.file import Kept, OutboxFile
+from customer_risk.serving.record.outbox.file import NumberedRecord, OutboxFile
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.record import Record, decode, from_document
 from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
@@ -19,17 +19,17 @@ from customer_risk.serving.record.sinks.objects import Objects
 from customer_risk.serving.record.sinks.search import Skipped, find
 from customer_risk.serving.record.sinks.settings import BigQuerySettings, GcsSettings
 
-_WINDOW: Final = 1000  # how many numbers of records one read covers
+_WINDOW: Final = 1000  # numbers of records in one read
 _GCS: Final = "gs://"
 BIGQUERY: Final = "bigquery://"
 
 
 class Source(Protocol):
-    """Where records are read from: a store of segments, or a table."""
+    """A source of records: a store of segments, or a table."""
 
     @property
     def where(self) -> str:
-        """Its place, as messages name it."""
+        """The place of the source, as messages name it."""
 
     def find(
         self,
@@ -43,7 +43,7 @@ class Source(Protocol):
 
 
 class Place(NamedTuple):
-    """A store of segments: the name of the sink that writes it, where it is, and its objects."""
+    """A store of segments: the name of its sink, its path or URL, and its objects."""
 
     sink: str
     where: str
@@ -69,7 +69,7 @@ class StoredRecord(NamedTuple):
 
 
 def place_at(where: str) -> Place:
-    """Open a folder, or a bucket's `gs://BUCKET/PREFIX`; raises ConfigError where there is no such folder."""
+    """Open a folder, or a bucket's `gs://BUCKET/PREFIX`; raises ConfigError if the folder is missing."""
     if where.startswith(_GCS):
         bucket, _, prefix = where.removeprefix(_GCS).partition("/")
         return Place("gcs", where, open_objects(GcsSettings(bucket=bucket, prefix=prefix), "--from"))
@@ -91,7 +91,7 @@ def table_at(where: str) -> BigQuerySettings:
 
 
 class Records:
-    """Reads `places` and the outbox's folder, each record once. The outbox is read first: this opens no segment.
+    """Reads the outbox and then `places`, each record once.
 
     unreadable           number of records that can't be read
     unreadable_segments  number of segments that can't be read; each is named on standard error
@@ -127,10 +127,10 @@ class Records:
     def since(
         self, since: dt.datetime | None = None, customer_ids: Collection[str] | None = None
     ) -> Iterator[StoredRecord]:
-        """Yield all records from a time on, of all customers or of the one whose ids `customer_ids` has."""
+        """Yield all records since a time, of all customers or of the customer with `customer_ids`."""
         first = 0 if since is None else int(since.timestamp() * 1e6)
         seen: set[str] = set()
-        several = len(self._places) + (self._outbox is not None) > 1
+        multiple = len(self._places) + (self._outbox is not None) > 1
         for stored in self._kept(customer_ids):
             if stored.record.at >= first and (customer_ids is None or stored.record.customer_id in customer_ids):
                 seen.add(stored.record.record_id)
@@ -144,7 +144,7 @@ class Records:
                     continue
                 if stored.record.record_id not in seen:
                     yield stored
-                if several:
+                if multiple:
                     seen.add(stored.record.record_id)
 
     def _kept(self, ids: Collection[str] | None) -> Iterator[StoredRecord]:
@@ -170,7 +170,7 @@ class Records:
         echo(str(error), err=True)
 
 
-def read_all(file: OutboxFile) -> Iterator[Kept]:
+def read_all(file: OutboxFile) -> Iterator[NumberedRecord]:
     """Yield the undamaged records of an outbox file; end early if the shipper removes the file meanwhile.
 
     Raises ConfigError if the file can't be read.

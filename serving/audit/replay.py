@@ -1,4 +1,4 @@
-"""Replays decisions: computes them again from their recorded input, with the same bundle or rules."""
+"""Replays decisions: computes them again from the recorded input, with the same bundle or rules."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _DAMAGED: Final = "encoded"
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of a replay.
+    """The result of a replay.
 
-    outcome       same, differs; not at hand: what decided isn't here, as `why` says; erased and refusal: there is
-                  nothing to compute
-    standard      that was applied, where something was computed
-    differences   from the record
+    outcome       same, differs; not at hand: the bundle or the rules are missing, as `why` says; erased, refusal:
+                  there is nothing to compute
+    standard      the standard of the comparison; None if nothing was computed
+    differences   between the record and the replay
     """
 
     record_id: str
@@ -57,11 +57,11 @@ class Replayed:
 
 
 class Replayer:
-    """Replays records; `find` gives the bundle of a version, or why there is none; `rules` are those at hand.
+    """Replays records; `find` returns the bundle of a version, or why there is none; `rules` are the known rules.
 
-    A decision of this CPU `family` must come out bit for bit. Another's numbers may differ by 1e-9, absolutely or
-    relatively, and texts with such numbers may differ. The segment, the action and the order of reasons and patterns
-    must be the same.
+    A decision of the same CPU `family` must be equal bit for bit. On another family, numbers may differ by 1e-9,
+    absolutely or relatively, and so may texts with such numbers. The segment, the action and the order of reasons and
+    patterns must be equal.
     """
 
     def __init__(self, find: Find, rules: Iterable[RuleSet] = (), *, family: str | None = None) -> None:
@@ -73,8 +73,7 @@ class Replayer:
     def replay(self, record: Record, names: tuple[str, ...]) -> Replayed:
         """Compute a decision again and compare; `names` are those of its features. Warnings aren't compared.
 
-        The action rule and the wordings are those of the bundle. Fallback rules answer in the wordings that the record
-        names.
+        The bundle has the action rule and the wordings. Fallback rules use the wordings that the record names.
         """
         if record.kind == "refusal":
             return Replayed(record.record_id, "refusal")
@@ -91,7 +90,7 @@ class Replayer:
         if record.source == "rules":
             rules = self._rules.get(record.model_version)
             if rules is None:
-                return f"no rules of version {record.model_version} are here"
+                return f"the rules of version {record.model_version} are missing"
             if record.encoded and names != NAMES:
                 return "this install computes other features than the rules were given"
             if record.wordings not in WORDINGS:
@@ -141,7 +140,7 @@ class _Ruled:
         computed: NDArray[np.float64] = kernel.compute(encoded)[0]
         return computed
 
-    def judge(self, values: NDArray[np.float64], encoded: Encoded | None) -> Ruling:  # noqa: ARG002  rules see no patterns
+    def judge(self, values: NDArray[np.float64], encoded: Encoded | None) -> Ruling:  # noqa: ARG002  rules don't use patterns
         return self._rules.judge(dict(zip(self.names, values.tolist(), strict=True)), self.versions.wordings)
 
 

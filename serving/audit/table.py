@@ -108,8 +108,8 @@ def check(settings: BigQuerySettings) -> Checked:
 def _ask(settings: BigQuerySettings, query: str, parameters: list[_Parameter]) -> Iterator[Any]:
     connections = Connections(settings, "--from")
     try:
-        with connections.asking("read", _REMEDY):
-            # A query of an absent table may return no rows instead of an error.
+        with connections.translating("read", _REMEDY):
+            # A query of a missing table may return no rows instead of an error.
             connections.rest.get_table(settings.path, timeout=_SECONDS, retry=None)
             yield from connections.query(query, parameters, seconds=_SECONDS, wait=_WAIT_SECONDS)
     finally:
@@ -120,7 +120,7 @@ def _columns(settings: BigQuerySettings) -> set[str]:
     """Return the names of the table's columns; raises as `Table.find` does."""
     connections = Connections(settings, "--from")
     try:
-        with connections.asking("read", _REMEDY):
+        with connections.translating("read", _REMEDY):
             table = connections.rest.get_table(settings.path, timeout=_SECONDS, retry=None)
             return {each.name for each in table.schema}
     finally:
@@ -128,7 +128,7 @@ def _columns(settings: BigQuerySettings) -> set[str]:
 
 
 def _document(row: Any) -> dict[str, Any]:
-    """Return a row as a document like those of other sinks; fields that earlier releases didn't store are filled in."""
+    """Return a row as a document like those of other sinks, with the fields that earlier releases didn't store."""
     made: dict[str, Any] = ADDED | {
         name: value for name, value in row.items() if value is not None or name not in ADDED
     }

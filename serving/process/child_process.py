@@ -23,10 +23,10 @@ _log = logging.getLogger("serving")
 
 
 class ChildProcess:
-    """Starts `python -m MODULE` and starts it again when it ends, in whichever worker of the pod holds the lock.
+    """Starts `python -m MODULE`, and starts it again when it ends, in the worker of the pod that has the lock.
 
     The next process starts at once if the last one ran for at least `brief_seconds` and ended with exit code 0,
-    otherwise after a pause. A process gets `config`, one line, on its standard input. It must finish once that is
+    otherwise after a pause. A process gets `config`, one line, on its standard input. It must end when its input is
     closed, and is killed `end_seconds` later. `lock` is a file in a folder that the workers share.
     """
 
@@ -110,7 +110,7 @@ class ChildProcess:
         )
         stdin = self._process.stdin
         if stdin is not None:
-            # By standard input, not by argument: a store's address may hold a password.
+            # By standard input, not by argument: a store's URL may have a password.
             stdin.write(self._config + b"\n")
             with contextlib.suppress(ConnectionError):
                 await stdin.drain()

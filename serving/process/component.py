@@ -1,4 +1,4 @@
-"""Components that a worker runs beside its HTTP server."""
+"""The interface of components that a worker runs beside its HTTP server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several workers on one port, forked from a parent that has loaded everything, so that they share its memory."""
+"""Several workers on one port, forked from a parent that has loaded all data, so that they share memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = logging.getLogger("serving")
 
 @dataclass
 class _Slot:
-    """One worker: its socket, its process, when that began and when the next may begin (monotonic seconds).
+    """One worker: its socket, its process, its start time, and when its successor may start (monotonic seconds).
 
     `died_young` says whether its last process died within _FRESH_SECONDS.
     """
@@ -41,11 +41,12 @@ class _Slot:
 
 
 class Supervisor:
-    """Forks a worker for each of `sockets`, which runs `work(socket)`, and another whenever one dies.
+    """Forks a worker for each of `sockets`, which runs `work(socket)`; forks another one when a worker dies.
 
-    The parent holds the sockets, so connections that arrive while a worker is being replaced wait for the next one. It
-    runs no event loop and no thread: what it has loaded before is safe to fork. SIGTERM, SIGINT and SIGHUP are
-    forwarded to all workers; it ends after the last one, at most `patience` s later, and calls `lost(pid)` for each.
+    The parent keeps the sockets open, so connections that arrive while a worker is replaced wait for the next worker.
+    The parent runs no event loop and no thread, so forking is safe. It forwards SIGTERM, SIGINT and SIGHUP to all
+    workers. It ends after the last worker, at most `patience` seconds after the signal. `lost(pid)` is called for each
+    worker that ended.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Supervisor:
         self._waking: tuple[int, int] = (-1, -1)
 
     def run(self) -> int:
-        """Supervise until SIGTERM or SIGINT; return how many workers had to be killed."""
+        """Supervise until SIGTERM or SIGINT; return the number of workers that had to be killed."""
         self._waking = os.pipe()
         for end in self._waking:
             os.set_blocking(end, False)
@@ -138,7 +139,7 @@ class Supervisor:
             os._exit(code)  # don't run the parent's cleanup in the child
 
     def _note_ended(self) -> None:
-        """Note every worker that ended, and when the next one may begin."""
+        """Note every worker that ended, and when its successor may start."""
         for slot in self._slots:
             if not slot.pid:
                 continue
@@ -158,11 +159,11 @@ class Supervisor:
                 _log.error("worker %d ended with %d; another takes its place in %.1f s", pid, code, wait)
 
     def _signal(self, signal_: signal.Signals) -> int:
-        """Send a signal to every worker; return how many there are."""
-        there = [slot.pid for slot in self._slots if slot.pid]
-        for pid in there:
+        """Send a signal to every worker; return the number of workers."""
+        pids = [slot.pid for slot in self._slots if slot.pid]
+        for pid in pids:
             os.kill(pid, signal_)
-        return len(there)
+        return len(pids)
 
     def _end(self, signal_: signal.Signals) -> None:
         if self._ending is None:

@@ -1,4 +1,4 @@
-"""One serving process, from listening to its last response."""
+"""One serving process, from its start to its last response."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _log = logging.getLogger("serving")
 
 
 class Drains(Protocol):
-    """A service that can be set to draining: it wants no new requests."""
+    """A service that can be set to draining: callers should send it no new requests."""
 
     draining: bool
 

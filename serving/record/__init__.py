@@ -1,1 +1,1 @@
-"""The decision record: every answer kept before it leaves, moved to where auditors look, and replayable."""
+"""The decision record: every answer is stored before it is sent, then shipped to sinks; it can be replayed."""

@@ -1,4 +1,4 @@
-"""Records each decision before its answer leaves."""
+"""Records each decision before its answer is sent."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ _OF_THE_INPUT: Final = (InputError, MalformedBody, BodyTooLarge, WrongMediaType,
 _MOST_POINTERS: Final = 20
 _LONGEST_POINTER: Final = 200
 _FREE_BYTES: Final = 10_000_000  # for refusals, before the share applies: at first there are few decisions
-_PASSING: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # these may pass without new settings
+_PASSING: Final = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}  # errors that may end without new settings
 
 
 def recording(settings: RecordSettings, unrecorded: Callable[[], object]) -> Callable[[], Recorder] | None:
-    """Return what makes a process's recorder; None if nothing is recorded. `unrecorded` is called for each loss.
+    """Return a function that makes a process's recorder, or None if nothing is recorded.
 
-    Raises ConfigError for settings that can't be used. Nothing is opened before a recorder is made.
+    `unrecorded` is called for each decision or refusal that isn't recorded.
+
+    Raises ConfigError for settings that can't be used. The outbox is opened when a recorder is made.
     """
     settings.check()
     if not settings.enabled:
@@ -63,8 +65,8 @@ def recording(settings: RecordSettings, unrecorded: Callable[[], object]) -> Cal
 class Recorder:
     """Writes decisions, and requests refused for their input, to an outbox.
 
-    `cpu` names the processor's family; `key` hashes customers' ids, None keeps them. Whether a decision that
-    can't be recorded raises: `refuse`; otherwise it is allowed, and `unrecorded()` is called.
+    `cpu` names the processor's family. `key` hashes customers' ids; with None, ids are recorded as given. With
+    `refuse`, a decision that can't be recorded raises; otherwise it is allowed, and `unrecorded()` is called.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class Recorder:
 
     @property
     def ready(self) -> bool:
-        """Whether decisions may be given: while they can be recorded, or always if unrecorded ones are allowed."""
+        """Whether decisions may be answered: if they can be recorded, or if unrecorded ones are allowed."""
         return not (self._refuse and self._outbox.failing)
 
     def decided(self, answer: Answer, *, caller: str, route: str, trace: Trace | None, took: int) -> None:

@@ -72,7 +72,8 @@ class RecordSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ConfigError("record.folder is empty.", remedy="Name a folder on a disk that outlives the container.")
         if self.file_bytes * 4 > self.most_bytes:
             raise ConfigError(
-                "record.file_bytes is more than a quarter of record.most_bytes.", remedy="Make files smaller."
+                "record.file_bytes is more than a quarter of record.most_bytes.",
+                remedy="Set a smaller record.file_bytes.",
             )
         if self.file_bytes > _MOST_FILE_BYTES:
             raise ConfigError(f"record.file_bytes is more than {_MOST_FILE_BYTES}.", remedy="Set a smaller size.")
@@ -86,5 +87,8 @@ def _read_key(setting: str, path: str) -> bytes:
     except OSError as error:
         raise ConfigError(f"{setting} can't be read: {error}.", remedy="Mount the key's file.") from error
     if len(key) < _LEAST_KEY:
-        raise ConfigError(f"{setting} must name a file of at least {_LEAST_KEY} bytes.", remedy="Make a random key.")
+        raise ConfigError(
+            f"{setting} must name a file of at least {_LEAST_KEY} bytes.",
+            remedy="Make a random key, for example with `openssl rand -out FILE 32`.",
+        )
     return key

@@ -34,6 +34,7 @@ def _address(settings: StoreSettings) -> str:
         raise ConfigError(f"store.url_file can't be read: {error}.", remedy="Mount the Secret with the URL.") from error
     if not url:
         raise ConfigError(
-            "store.url and store.url_file give no address.", remedy="Give Redis's, or set store.kind to file."
+            "store.url and store.url_file give no address.",
+            remedy="Give the address of Redis, or set store.kind to file.",
         )
     return url

@@ -33,7 +33,7 @@ ON CONFLICT (key) DO UPDATE SET value = excluded.value, until = excluded.until
 
 
 class FileStore:
-    """Keeps values in the file `path`; `clock` returns seconds since 1970, the same in every process."""
+    """Stores values in the file `path`; `clock` returns seconds since 1970, the same in every process."""
 
     def __init__(self, path: str, *, timeout: float = 2, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -64,7 +64,7 @@ class FileStore:
             raise ConfigError(f"store.path can't be used: {error}.", remedy="Name a file to write.") from error
 
     def get(self, key: str) -> bytes | None:
-        """Return a value, None if there is none or it has expired."""
+        """Return a key's value; None if it has no value, or the value has expired."""
         with self._using() as now:
             row = self._file.execute("SELECT value FROM kept WHERE key = ? AND until > ?", (key, now)).fetchone()
         return None if row is None else bytes(row[0])
@@ -75,7 +75,7 @@ class FileStore:
             self._file.execute(_PUT, (key, value, now + seconds))
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value if there is none; return whether the key has this value now."""
+        """Set a value if the key has none; return whether the key has this value now."""
         statement = f"{_PUT} WHERE until <= ? OR value = excluded.value"
         with self._using() as now:
             return self._file.execute(statement, (key, value, now + seconds, now)).rowcount > 0
@@ -87,7 +87,7 @@ class FileStore:
             return self._file.execute(statement, (new, now + seconds, key, old, new, now)).rowcount > 0
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
-        """Delete a value, with `old` only if it is `old`; return whether it was there."""
+        """Delete a value, with `old` only if it equals `old`; return whether it was deleted."""
         statement = "DELETE FROM kept WHERE key = ? AND (? IS NULL OR value = ?) AND until > ?"
         with self._using() as now:
             return self._file.execute(statement, (key, old, old, now)).rowcount > 0

@@ -10,23 +10,23 @@ class Store(Protocol):
 
     An operation may be carried out twice, since the response to the first attempt can be lost. `add` and `replace`
     therefore return True if the key already has the new value. If several threads or processes add values under one
-    key, each value needs a random part.
+    key, each value must have a random part.
     """
 
     def get(self, key: str) -> bytes | None:
-        """Return a value, None if there is none or it has expired."""
+        """Return a key's value; None if it has no value, or the value has expired."""
 
     def put(self, key: str, value: bytes, *, seconds: float) -> None:
         """Set a value."""
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value if there is none; return whether the key has this value now."""
+        """Set a value if the key has none; return whether the key has this value now."""
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
         """Set the value `new` if the value is `old`; return whether the key has the value `new` now."""
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
-        """Delete a value, with `old` only if it is `old`; return whether it was there."""
+        """Delete a value, with `old` only if it equals `old`; return whether it was deleted."""
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys with a prefix that haven't expired, in order; for prefixes with few keys."""
@@ -35,4 +35,4 @@ class Store(Protocol):
         """Delete some of the keys with a prefix, in one short step; return whether there may be more."""
 
     def close(self) -> None:
-        """Close it."""
+        """Close the store."""

@@ -30,7 +30,7 @@ return 1
 """
 _REMOVE: Final = "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end return redis.call('del', KEYS[1])"
 _DROPPED: Final = 100  # keys deleted by one command
-_SCANNED: Final = 1000  # keys looked at by one command
+_SCANNED: Final = 1000  # keys examined by one command
 _QUIET_SECONDS: Final = 60.0  # between two log lines about failures
 _LEAST_SECONDS: Final = 0.001  # a timeout of 0 would make a socket non-blocking
 # Errors of a server that another server may have replaced. Redis before version 7 puts text of the script around them.
@@ -46,7 +46,7 @@ _log = logging.getLogger("serving")
 
 
 class RedisStore:
-    """Keeps values in the Redis at `url`, their keys after `prefix`; raises ValueError if `url` isn't valid.
+    """Stores values in the Redis at `url`, under keys that begin with `prefix`; raises ValueError for an invalid `url`.
 
     A command that fails because its server was demoted, restarted or lost is sent once more, over a new connection.
     Both attempts together take `timeout` seconds at most.
@@ -62,7 +62,7 @@ class RedisStore:
         self._quiet_until = 0.0  # no failure is logged before this time
 
     def get(self, key: str) -> bytes | None:
-        """Return a value, None if there is none or it has expired."""
+        """Return a key's value; None if it has no value, or the value has expired."""
         value: bytes | None = self._ask("get", self._prefix + key)
         return value
 
@@ -71,7 +71,7 @@ class RedisStore:
         self._ask("set", self._prefix + key, value, px=_milliseconds(seconds))
 
     def add(self, key: str, value: bytes, *, seconds: float) -> bool:
-        """Set a value if there is none; return whether the key has this value now."""
+        """Set a value if the key has none; return whether the key has this value now."""
         return bool(self._ask("eval", _ADD, 1, self._prefix + key, value, _milliseconds(seconds)))
 
     def replace(self, key: str, old: bytes, new: bytes, *, seconds: float) -> bool:
@@ -79,7 +79,7 @@ class RedisStore:
         return bool(self._ask("eval", _REPLACE, 1, self._prefix + key, old, new, _milliseconds(seconds)))
 
     def remove(self, key: str, old: bytes | None = None) -> bool:
-        """Delete a value, with `old` only if it is `old`; return whether it was there."""
+        """Delete a value, with `old` only if it equals `old`; return whether it was deleted."""
         if old is None:
             return bool(self._ask("delete", self._prefix + key))
         return bool(self._ask("eval", _REMOVE, 1, self._prefix + key, old))
@@ -95,7 +95,7 @@ class RedisStore:
                 return sorted(key.decode().removeprefix(self._prefix) for key in found)
 
     def drop(self, prefix: str) -> bool:
-        """Delete all keys with a prefix; return False: none is left. Redis frees their memory in the background."""
+        """Delete all keys with a prefix; return False, since no key is left. Redis frees memory in the background."""
         keys = self.keys(prefix)
         for first in range(0, len(keys), _DROPPED):
             self._ask("unlink", *(self._prefix + key for key in keys[first : first + _DROPPED]))
@@ -106,7 +106,7 @@ class RedisStore:
         self._redis.close()
 
     def _client(self) -> Any:
-        # The client's own retries would multiply the timeout. With version 3 of the protocol, a server could extend it.
+        # The client's own retries would multiply the timeout. With protocol version 3, a server could extend it.
         client = redis.Redis.from_url(self._url, retry=Retry(NoBackoff(), 0), protocol=2)
         pool: Any = client.connection_pool
         pool.connection_class = type("_Connection", (_Bounded, pool.connection_class), {})
@@ -157,7 +157,7 @@ class RedisStore:
 
 
 class _Bounded:
-    """A connection that waits at most until the operation's deadline, whenever it waits."""
+    """A connection that never waits beyond the operation's deadline."""
 
     _sock: Any
     # The client sets both when it makes the connection; that is ignored, since each operation has its own deadline.

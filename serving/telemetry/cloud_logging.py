@@ -1,4 +1,4 @@
-"""Log lines sent to Cloud Logging's API by google-cloud-logging, where no agent collects them."""
+"""Sends log lines to Cloud Logging's API with google-cloud-logging, for clusters without an agent for logs."""
 
 from __future__ import annotations
 

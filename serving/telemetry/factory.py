@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 
 def cloud_handler(project: str | None, endpoint: str) -> Callable[[], logging.Handler]:
-    """Return what makes the handler, in the process where it stays.
+    """Return a function that makes the handler; call it after the fork.
 
-    Raises ConfigError where there are no credentials or no project.
+    Raises ConfigError without credentials or a project.
     """
     from customer_risk.serving.telemetry import cloud_logging
 

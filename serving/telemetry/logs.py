@@ -1,8 +1,8 @@
-"""Log lines, as text for people or as JSON that Cloud Logging reads from standard output.
+"""Log lines, as text or as JSON that Cloud Logging reads from standard output.
 
-google-cloud-logging's handler for that form takes a second to import and writes no time; so the form is written here,
-and only `client: cloud` uses the library, in `cloud_logging`. No line contains a body, a customer's id or other data
-of a request.
+google-cloud-logging's handler for this JSON takes a second to import and writes no time. So this module writes the
+JSON, and only `client: cloud` uses the library, in `cloud_logging`. No line contains a body, a customer's id or other
+data of a request.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Logs:
-    """All lines of the process, of libraries too; while started, a thread writes them, so that no answer waits.
+    """All log lines of the process, also those of libraries; after `start`, a thread writes them.
 
     `dropped(count)` is called for lines that were dropped because too many waited.
     """
@@ -71,7 +71,7 @@ class Logs:
         self._listener: logging.handlers.QueueListener | None = None
 
     async def start(self) -> None:
-        """Begin to write on a thread; call it after the fork."""
+        """Start the thread that writes; call it after the fork."""
         lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_WAITING)
         handler = _Bounded(lines, self._dropped)
         handler.setFormatter(_WithoutQuotes("%(message)s"))
@@ -86,15 +86,15 @@ class Logs:
             self._listener.stop()
             for handler in self._listener.handlers:
                 if handler is not self._handler:
-                    handler.close()  # sends its buffered lines
+                    handler.close()  # sends the buffered lines
             self._listener = None
 
 
 def configure(settings: LogSettings, dropped: Callable[[int], object] = lambda _: None) -> Logs:
-    """Set up logging by the settings: this service's lines, and others' warnings. Return the worker's component."""
+    """Configure logging: this service's lines, and other libraries' warnings. Return the worker's component."""
     logs = Logs(settings, dropped)
     root = logging.getLogger()
-    root.handlers[:] = [logs._handler]  # noqa: SLF001  its own
+    root.handlers[:] = [logs._handler]  # noqa: SLF001  the same module
     root.setLevel(logging.WARNING)
     logging.getLogger("serving").setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
@@ -103,7 +103,7 @@ def configure(settings: LogSettings, dropped: Callable[[int], object] = lambda _
         other.handlers.clear()
         other.propagate = True
         other.setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of each connection that doesn't speak HTTP
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of each connection that isn't HTTP
     logging.getLogger("grpc").setLevel(logging.CRITICAL)  # its errors quote callers' metadata, tokens included
     return logs
 
@@ -117,7 +117,7 @@ class RequestLog:
         self._refused: dict[str, float] = {}  # when each kind was logged last
 
     def draw(self) -> Trace | None:
-        """Return a trace for a call that names none if it is in the logged share, else None."""
+        """Return a new trace for a call without one, if the call is in the logged share; else None."""
         drawn = random.getrandbits(32)
         if drawn >= self._bound:
             return None
@@ -163,7 +163,7 @@ class RequestLog:
 class _WithoutQuotes(logging.Formatter):
     """Formats a message as one line, and an error with its stack.
 
-    An error's text is left out unless it is this service's: others may quote requests.
+    Only the text of this service's errors and of OSError is included: other texts may quote requests.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
@@ -174,19 +174,14 @@ class _WithoutQuotes(logging.Formatter):
         error: BaseException | None = ei[1]
         while error is not None and len(lines) < 1000:
             stack = traceback.format_tb(error.__traceback__)
-            said = escape_line(str(error)) if isinstance(error, CustomerRiskError | OSError) else "(withheld)"
-            lines = [
-                "Traceback (most recent call last):\n",
-                *stack,
-                f"{type(error).__name__}: {said}\n",
-                *lines,
-            ]
+            text = escape_line(str(error)) if isinstance(error, CustomerRiskError | OSError) else "(withheld)"
+            lines = ["Traceback (most recent call last):\n", *stack, f"{type(error).__name__}: {text}\n", *lines]
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         return "".join(lines).rstrip()
 
 
 class _Json(_WithoutQuotes):
-    """A line as Cloud Logging reads it: https://cloud.google.com/logging/docs/structured-logging."""
+    """Formats a line for Cloud Logging: https://cloud.google.com/logging/docs/structured-logging."""
 
     def format(self, record: logging.LogRecord) -> str:
         given = record.__dict__
@@ -242,7 +237,7 @@ def _stream(settings: LogSettings) -> logging.Handler:
 
 
 def _cloud_handler(settings: LogSettings) -> Callable[[], logging.Handler]:
-    """Return what makes Cloud Logging's handler; raises ConfigError if there are no credentials or no project."""
+    """Return a function that makes Cloud Logging's handler; raises ConfigError without credentials or a project."""
     create = cloud_handler(settings.project, settings.endpoint or "")
 
     def make() -> logging.Handler:

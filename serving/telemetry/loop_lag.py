@@ -1,4 +1,4 @@
-"""The event loop's lag, which shows that a worker does too much between two requests."""
+"""The event loop's lag: a high lag shows that a worker blocks its event loop."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Prometheus metrics, summed over the worker processes that share a port.
 
-Each worker counts in plain integers, and adds them to files in one folder four times a second; whichever worker is
-scraped sums the folder. What a killed worker counted since it last wrote, a quarter of a second at most, is lost.
-prometheus_client, whose files these are, has to find the folder when it is imported: call `metrics_folder.prepare`
+Each worker counts in plain integers, and adds them to files in one folder four times a second. The worker that is
+scraped sums the folder. A killed worker loses the counts since its last write, at most a quarter of a second.
+prometheus_client writes these files, and reads the folder's name when it is imported: call `metrics_folder.prepare`
 before importing this module.
 """
 
@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -26,7 +26,15 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from customer_risk.model.patterns.definitions import PATTERNS
 from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, Kind
 from customer_risk.serving.contract.request import Profile, RiskRequest, Transaction
-from customer_risk.serving.telemetry.shared_metrics import PREFIX, LocalCounter, LocalGauge, LocalHistogram, SharedGauge
+from customer_risk.serving.decisions.reload import Result
+from customer_risk.serving.telemetry.shared_metrics import (
+    PREFIX,
+    Description,
+    LocalCounter,
+    LocalGauge,
+    LocalHistogram,
+    SharedGauge,
+)
 
 if TYPE_CHECKING:
     from customer_risk.serving.contract.answer import Answer
@@ -37,18 +45,18 @@ _DURATIONS: Final = tuple(each / 1000 for each in _MS)
 _WAITS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 _LAGS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _INFO: Final = "bundle_info"
-_FIELDS: Final = frozenset(RiskRequest.__struct_fields__) | {*Profile.__struct_fields__, *Transaction.__struct_fields__}
+FIELDS: Final = frozenset(RiskRequest.__struct_fields__) | {*Profile.__struct_fields__, *Transaction.__struct_fields__}
 _log = logging.getLogger("serving")
 _DEEPEST: Final = 12  # names of a pointer that are read; callers can send longer ones
 
 
 def forget(pid: int) -> None:
-    """Drop a dead worker's gauges; its counts stay."""
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library types it not
+    """Remove a dead worker's gauges; its counts stay."""
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def field_of(pointer: str) -> str:
-    """Return the field that a warning points at, out of a fixed set, so that the number of labels is bounded.
+    """Return the field that a warning points at, from a fixed set, so that the number of time series is bounded.
 
     Positions are left out, every feature is "features", and an unknown field is "other".
     """
@@ -56,7 +64,7 @@ def field_of(pointer: str) -> str:
     if "features" in names:
         return "features"
     name = next((each for each in reversed(names) if not each.isdecimal()), "")
-    return name if name in _FIELDS else "other"
+    return name if name in FIELDS else "other"
 
 
 class Metrics:
@@ -73,26 +81,32 @@ class Metrics:
         self._task: asyncio.Task[None] | None = None
         self._cpu = 0.0
         self._failed = False
-        self._requests = LocalCounter("requests", "Requests answered.", ("route", "code"))
-        self._decisions = LocalCounter("decisions", "Decisions made.", ("segment", "action", "source"))
+        self._requests = LocalCounter("requests", "Responses to requests.", ("route", "code"))
+        self._decisions = LocalCounter(
+            "decisions", "Decisions; each item of a batch counts.", ("segment", "action", "source")
+        )
         self._patterns = LocalCounter("patterns", "Transaction patterns in answers.", ("code",))
         self._warnings = LocalCounter("warnings", "Warnings in answers, by the request's field.", ("code", "field"))
-        self._refusals = LocalCounter("refusals", "Requests, or items of one, that were refused.", ("kind",))
-        self._sheds = LocalCounter("shed", "Requests refused since too many waited.")
-        self._reloads = LocalCounter("reloads", "Bundles looked at while serving.", ("result",))
-        self._unrecorded = LocalCounter("unrecorded", "Decisions and refusals given though they couldn't be recorded.")
-        self._drops = LocalCounter("log_lines_dropped", "Log lines dropped since too many waited to be written.")
-        self._durations = LocalHistogram("request_duration_seconds", "From body to response.", _DURATIONS, ("route",))
-        self._waits = LocalHistogram("queue_wait_seconds", "A request's estimated wait for the event loop.", _WAITS)
-        self._lags = LocalHistogram("event_loop_lag_seconds", "How late the event loop wakes who asked.", _LAGS)
-        self._cpu_seconds = LocalCounter("cpu_seconds", "CPU time of all workers.")
+        self._refusals = LocalCounter("refusals", "Refused requests, and refused items of batches.", ("kind",))
+        self._sheds = LocalCounter("shed", "Requests refused because too many were waiting.")
+        self._reloads = LocalCounter("reloads", "Loads of a bundle while serving.", ("result",))
+        self._unrecorded = LocalCounter("unrecorded", "Decisions and refusals answered without a record.")
+        self._drops = LocalCounter("log_lines_dropped", "Log lines dropped because too many were waiting.")
+        self._durations = LocalHistogram(
+            "request_duration_seconds", "Seconds from the complete body to the response.", _DURATIONS, ("route",)
+        )
+        self._waits = LocalHistogram(
+            "queue_wait_seconds", "Estimated seconds that a request waits for the event loop.", _WAITS
+        )
+        self._lags = LocalHistogram("event_loop_lag_seconds", "Delay of a timer in the event loop, in seconds.", _LAGS)
+        self._cpu_seconds = LocalCounter("cpu_seconds", "CPU seconds of all workers.")
         self._flying = SharedGauge("requests_in_flight", "Requests being answered.", "livesum")
-        self._info = SharedGauge(_INFO, "The bundle that answers.", "livemax", ("name", "version"))
-        self._ready = SharedGauge("ready", "Whether every worker is ready.", "livemin")
-        self._forced = SharedGauge("rules_forced", "Whether rules are put in the model's place.", "livemax")
-        self._failing = SharedGauge("record_failing", "Whether a worker can't record decisions.", "livemax")
+        self._info = SharedGauge(_INFO, "1 for the bundle that answers.", "livemax", ("name", "version"))
+        self._ready = SharedGauge("ready", "1 if every worker is ready, else 0.", "livemin")
+        self._forced = SharedGauge("rules_forced", "1 if an administrator replaced the model by rules.", "livemax")
+        self._failing = SharedGauge("record_failing", "1 if a worker can't record decisions.", "livemax")
         self._resident = SharedGauge(
-            "resident_memory_bytes", "Memory of each worker, shared pages included.", "liveall"
+            "resident_memory_bytes", "Memory of each worker in bytes, with shared pages.", "liveall"
         )
         self._bundle: tuple[str, str] | None = None
         self._state: tuple[bool, bool, bool] = (False, False, False)
@@ -164,6 +178,15 @@ class Metrics:
         """Set whether this worker is ready, whether rules are forced, and whether it can't record decisions."""
         self._state = (ready, rules_forced, record_failing)
 
+    def descriptions(self) -> list[Description]:
+        """Return the descriptions of all metrics."""
+        kinds = LocalCounter | LocalHistogram | SharedGauge
+        return [each.description for each in vars(self).values() if isinstance(each, kinds)]
+
+    def buckets(self) -> dict[str, tuple[float, ...]]:
+        """Return the upper bounds of each histogram's buckets, by the histogram's name."""
+        return {each.description.name: each.bounds for each in vars(self).values() if isinstance(each, LocalHistogram)}
+
     async def start(self) -> None:
         """Begin to write the counts, without earlier ones: each forked worker would repeat its parent's."""
         with self._lock:
@@ -199,7 +222,7 @@ class Metrics:
             self._resident.gauge.set(_resident_bytes())
 
     def exposition(self, accept: str | None) -> tuple[str, bytes]:
-        """Return the media type and all workers' metrics, KServe's included: OpenMetrics if `accept` asks for it."""
+        """Return the media type and all workers' metrics, KServe's included: OpenMetrics if `accept` prefers it."""
         self.flush()
         registry = CollectorRegistry()
         registry.register(_AllWorkers())
@@ -207,12 +230,12 @@ class Metrics:
         return media_type, encode(registry)
 
     def _begin(self) -> None:
-        # A series that begins at zero shows its first increase; one that begins with it doesn't.
+        # `increase()` in Prometheus misses the first count of a series that doesn't begin at 0.
         for kind in (*KINDS.values(), UNEXPECTED):
             self._refusals.add(kind.name, count=0)
         for pattern in PATTERNS:
             self._patterns.add(pattern.code, count=0)
-        for result in ("taken", "refused", "unchanged"):
+        for result in get_args(Result):
             self._reloads.add(result, count=0)
         self._sheds.add(count=0)
         self._drops.add(count=0)
@@ -226,7 +249,7 @@ class Metrics:
             await asyncio.sleep(FLUSH_SECONDS)
             try:
                 self.flush()
-            except Exception:  # noqa: BLE001  whatever it is, the next write may do better, and answers go on
+            except Exception:  # noqa: BLE001  metrics must not stop the answers
                 # Log it once: four lines a second would hide the others.
                 _log.log(logging.DEBUG if self._failed else logging.ERROR, "metrics weren't written", exc_info=True)
                 self._failed = True

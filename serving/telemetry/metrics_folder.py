@@ -13,10 +13,10 @@ FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 def prepare(folder: Path) -> None:
     """Empty `folder` and have prometheus_client store its values there; call once, before the first fork.
 
-    Raises RuntimeError if prometheus_client is already imported: it would not use the folder.
+    Raises RuntimeError if prometheus_client is already imported: it would ignore the folder.
     """
     if "prometheus_client" in sys.modules:
-        raise RuntimeError("prometheus_client is imported before its folder is known")
+        raise RuntimeError("prometheus_client was imported before its folder was set")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in folder.glob("*.db"):
         left.unlink()

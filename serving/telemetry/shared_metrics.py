@@ -1,7 +1,7 @@
 """Counts and times of one worker, which it adds to metrics that all workers share.
 
-prometheus_client takes microseconds for each value that is counted in a shared file. These take a fraction of one, and
-add everything at once at each write. prometheus_client's objects are made at the first write, which is after the fork.
+prometheus_client takes microseconds to count a value in a shared file. These classes take a fraction of a microsecond,
+and add all counts at each write. prometheus_client's objects are made at the first write, which is after the fork.
 """
 
 from __future__ import annotations
@@ -11,12 +11,21 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram
 
 PREFIX: Final = "customer_risk_"
 Mode = Literal["livemin", "livemax", "livesum", "liveall"]
+
+
+class Description(NamedTuple):
+    """A metric's name in Prometheus, its type, its help and the names of its labels."""
+
+    name: str
+    type: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
 
 
 class LocalGauge:
@@ -38,15 +47,16 @@ class LocalGauge:
 
 
 class LocalCounter:
-    """One worker's counter by its labels: the counts since they were last taken."""
+    """One worker's counter: the counts by label values since they were last taken."""
 
     def __init__(self, name: str, help_: str, labels: tuple[str, ...] = ()) -> None:
-        self._made = (name, help_, labels)
+        self.description = Description(f"{PREFIX}{name}_total", "counter", help_, labels)
         self._counts: defaultdict[tuple[str | int, ...], float] = defaultdict(float)
 
     @cached_property
     def _counter(self) -> Counter:
-        return counter(*self._made)
+        name, _, help_, labels = self.description
+        return Counter(name, help_, labels, registry=None)
 
     def add(self, *labels: str | int, count: float = 1) -> None:
         """Count; not thread-safe: the caller prevents concurrent calls of `add` and `take`."""
@@ -64,24 +74,25 @@ class LocalCounter:
 
 
 class LocalHistogram:
-    """One worker's histogram of times by its labels: counts of each bucket since they were last taken, and sums."""
+    """One worker's histogram of times: the counts of each bucket and the sums since they were last taken."""
 
     def __init__(self, name: str, help_: str, bounds: tuple[float, ...], labels: tuple[str, ...] = ()) -> None:
-        self._made = (PREFIX + name, help_, labels)
-        self._bounds = bounds
+        self.description = Description(PREFIX + name, "histogram", help_, labels)
+        self.bounds = bounds
         self._buckets: dict[tuple[str, ...], list[int]] = {}
         self._sums: defaultdict[tuple[str, ...], float] = defaultdict(float)
 
     @cached_property
     def _histogram(self) -> Histogram:
-        return Histogram(*self._made, buckets=self._bounds, registry=None)
+        name, _, help_, labels = self.description
+        return Histogram(name, help_, labels, buckets=self.bounds, registry=None)
 
     def add(self, seconds: float, *labels: str) -> None:
-        """Observe a time in seconds; not thread-safe, like `Counts.add`."""
+        """Observe a time in seconds; not thread-safe, like `LocalCounter.add`."""
         buckets = self._buckets.get(labels)
         if buckets is None:
-            buckets = self._buckets[labels] = [0] * (len(self._bounds) + 1)
-        buckets[bisect_left(self._bounds, seconds)] += 1
+            buckets = self._buckets[labels] = [0] * (len(self.bounds) + 1)
+        buckets[bisect_left(self.bounds, seconds)] += 1
         self._sums[labels] += seconds
 
     def take(self) -> Callable[[], None]:
@@ -92,8 +103,7 @@ class LocalHistogram:
         def write() -> None:
             for labels, counts in buckets.items():
                 child = self._histogram.labels(*labels) if labels else self._histogram
-                # Its only public method takes one value a call, which would be thousands of calls; these are the
-                # two values that it adds to.
+                # The public method takes one value a call, which would be thousands of calls.
                 for bucket, count in zip(child._buckets, counts, strict=True):  # noqa: SLF001
                     if count:
                         bucket.inc(count)
@@ -102,19 +112,15 @@ class LocalHistogram:
         return write
 
 
-def counter(name: str, help_: str, labels: tuple[str, ...] = ()) -> Counter:
-    """Return a counter that all workers share."""
-    return Counter(PREFIX + name, help_, labels, registry=None)
-
-
 class SharedGauge:
     """A gauge that all workers share, combined by `mode`."""
 
     def __init__(self, name: str, help_: str, mode: Mode, labels: tuple[str, ...] = ()) -> None:
-        self._made = (PREFIX + name, help_, labels)
+        self.description = Description(PREFIX + name, "gauge", help_, labels)
         self._mode = mode
 
     @cached_property
     def gauge(self) -> Gauge:
-        """Its object in prometheus_client."""
-        return Gauge(*self._made, registry=None, multiprocess_mode=self._mode)
+        """The gauge in prometheus_client."""
+        name, _, help_, labels = self.description
+        return Gauge(name, help_, labels, registry=None, multiprocess_mode=self._mode)

@@ -176,11 +176,7 @@ def _settings(folder: Path, issuer: Issuer, grpc_port: int) -> Path:
         "grpc": {"enabled": True, "port": grpc_port},
         "auth": issuer.settings(str(folder / "jwks.json")),
         "limits": {"requests_per_second": 500, "burst": 500},
-        "record": {
-            "enabled": True,
-            "folder": str(folder / "outbox"),
-            "ship": {"sinks": sinks, "batch_seconds": 0.2},
-        },
+        "record": {"enabled": True, "folder": str(folder / "outbox"), "ship": {"sinks": sinks, "batch_seconds": 0.2}},
     }
     file = folder / "serving.yaml"
     file.write_text(json.dumps(settings))  # JSON is YAML too

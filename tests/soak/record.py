@@ -1,9 +1,9 @@
-"""Kill the server, the shipper, or both at random moments under load, again and again; count what every sink has.
+"""Kill the server, the shipper, or both at random moments under load; count the records in every sink.
 
     .venv/bin/python -m tests.soak.record BUNDLE [--rounds 100]
 
-Every answered decision must be in every sink exactly once. Sinks: a folder, Cloud Storage and BigQuery, the latter two
-by emulators that are started here and outlive the kills. Ends with 1 where anything is lost or there twice.
+Every answered decision must be in every sink exactly once. The sinks are a folder, and emulators of Cloud Storage and
+BigQuery, which aren't killed. Ends with 1 if a record is lost or stored twice.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SECONDS: Final = 600  # of patience, in all waiting
 
 
 class Server:
-    """A server that records, and its shipper; started and killed again and again."""
+    """A server that records, and its shipper; killed and started again."""
 
     def __init__(self, bundle: Path, settings: Path, log: Path) -> None:
         self._bundle, self._settings, self._log = bundle, settings, log
@@ -46,7 +46,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it is ready."""
+        """Start the server and wait until it is ready."""
         command = [COMMAND, "serve", self._bundle, "--port", str(self.port), "--config", self._settings]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -74,7 +74,7 @@ class Server:
             self._process.wait()
 
     def end(self) -> None:
-        """End it, and let what is left be shipped."""
+        """End the server, and let it ship the remaining records."""
         assert self._process is not None
         self._process.terminate()
         self._process.wait(SECONDS)
@@ -87,7 +87,7 @@ class Server:
 
     @property
     def alive(self) -> bool:
-        """Tell whether it runs."""
+        """Whether the server runs."""
         return self._process is not None and self._process.poll() is None
 
     def _shippers(self) -> list[int]:
@@ -106,7 +106,7 @@ class Server:
 
 
 class Callers:
-    """Callers who ask one after the other while the context lasts, and note what they were answered."""
+    """Callers that send one request after the other during the context, and note the answers."""
 
     def __init__(self, port: int, body: bytes, answered: list[str], *, thinking: float = THINKING) -> None:
         self._port, self._body, self._answered, self._thinking = port, body, answered, thinking
@@ -140,7 +140,7 @@ class Callers:
 
 
 def request(transactions: int = 10) -> bytes:
-    """Make a request with so many transactions."""
+    """Return a request with some transactions."""
     rows = [
         {
             "id": f"t-{i}",
@@ -158,7 +158,7 @@ def request(transactions: int = 10) -> bytes:
 
 
 def status(outbox: Path) -> dict[str, Any]:
-    """Read what the shipper last said of itself."""
+    """Return the shipper's status."""
     try:
         told: dict[str, Any] = json.loads((outbox / "status.json").read_bytes())
     except (OSError, ValueError):
@@ -172,7 +172,7 @@ def status(outbox: Path) -> dict[str, Any]:
 @click.option("--seed", default=1, show_default=True)
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/soak"), show_default=True)
 def main(bundle: Path, rounds: int, seed: int, folder: Path) -> None:
-    """Kill, start again, and at the end count."""
+    """Kill and restart the server, then count the records."""
     folder = folder.absolute() / time.strftime("%Y%m%d-%H%M%S")
     folder.mkdir(parents=True)
     gcs = FakeGcs(folder / "gcs")

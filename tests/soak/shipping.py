@@ -1,8 +1,8 @@
-"""How fast one shipper ships, and how far it falls behind a server at full load; prints Markdown tables.
+"""Measure how fast one shipper ships, and its lag beside a server at full load; prints Markdown tables.
 
     .venv/bin/python -m tests.soak.shipping BUNDLE
 
-Cloud Storage and BigQuery are emulators on the same machine: what they take of its cores is in the figures.
+Cloud Storage and BigQuery are emulators on the same machine, so the figures include their processor time.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _settings(folder: Path, sinks: list[dict[str, Any]], *, embedded: bool) -> P
 
 
 def _alone(bundle: Path, folder: Path, name: str, sink: dict[str, Any], records: int) -> None:
-    """Fill an outbox, then ship it by a process of its own."""
+    """Fill an outbox, then ship it with one process."""
     from customer_risk.model.scoring.bundle import load_bundle
     from customer_risk.serving.decisions.service import Service
     from customer_risk.serving.record.outbox.writer import Outbox
@@ -102,7 +102,7 @@ def _alone(bundle: Path, folder: Path, name: str, sink: dict[str, Any], records:
 
 
 def _behind(bundle: Path, folder: Path, sinks: list[dict[str, Any]], seconds: float) -> None:
-    """Ask as fast as the machine answers, with server, load, shipper and emulators on it."""
+    """Ship beside a server at full load."""
     settings = _settings(folder, sinks, embedded=True)
     server = soak.Server(bundle, settings, folder / "log")
     server.start()

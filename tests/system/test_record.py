@@ -1,4 +1,4 @@
-"""The decision record of real servers: by every way in, through kills, and where there is no room."""
+"""The decision record of real servers: every entrance, kills, and full disks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SMALL = {"most_bytes": 200_000, "file_bytes": 25_000, "ship": {"embedded": False
 
 
 def serve(start, command, bundle, folder: Path, record: dict, **settings):
-    """Start a server that records, ready."""
+    """Start a server that records, and wait until it is ready."""
     folder.mkdir(exist_ok=True)
     given = {"record": {"enabled": True, "folder": str(folder / "outbox")} | record} | settings
     (folder / "serving.yaml").write_text(json.dumps(given))
@@ -48,12 +48,12 @@ def serve(start, command, bundle, folder: Path, record: dict, **settings):
 
 
 def recorded(folder: Path) -> list[Record]:
-    """All records of an outbox."""
+    """Return all records of an outbox."""
     return [decode(kept.body) for file in find_files(folder / "outbox") for kept in file.read(0, 1_000_000)]
 
 
 def until(holds) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline
@@ -61,7 +61,7 @@ def until(holds) -> None:
 
 
 def infer(port: int, request: dict) -> str:
-    """Ask by gRPC; gives the decision's id."""
+    """Send a request by gRPC; return the decision's id."""
     asked = pb.ModelInferRequest(model_name="customer-risk")
     asked.inputs.add(name="request", datatype="BYTES", shape=[1]).contents.bytes_contents.append(
         json.dumps(request).encode()
@@ -72,8 +72,8 @@ def infer(port: int, request: dict) -> str:
     return json.loads(answer.contents.bytes_contents[0])["decision_id"]
 
 
-def test_every_way_in_is_recorded(start, command, bundle, tmp_path, sound_request) -> None:
-    """Once each, with its route, caller and trace; refusals of input too, by their fields' names."""
+def test_every_entrance_is_recorded(start, command, bundle, tmp_path, sound_request) -> None:
+    """Decisions of every entrance are recorded once with route, caller and trace, refusals with their fields' names."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = serve(start, command, bundle, tmp_path, {}, server={"workers": 2}, grpc={"enabled": True, "port": port})
@@ -120,7 +120,7 @@ def test_every_way_in_is_recorded(start, command, bundle, tmp_path, sound_reques
 
 @pytest.mark.parametrize("whom", ["server", "worker"])
 def test_what_was_answered_survives_kills(start, command, bundle, tmp_path, sound_request, load, whom) -> None:
-    """At random moments under load: every answered decision is recorded, and none twice."""
+    """After kills at random moments under load, every answered decision is recorded once."""
     answered: list[str] = []
 
     def note(answer: dict) -> None:
@@ -152,8 +152,8 @@ def test_what_was_answered_survives_kills(start, command, bundle, tmp_path, soun
     assert max(found.values()) == 1
 
 
-def test_without_room_a_decision_isnt_given(start, command, bundle, tmp_path, sound_request) -> None:
-    """503 with Retry-After, and again decisions once there is room; health stays good."""
+def test_a_full_outbox_refuses_decisions(start, command, bundle, tmp_path, sound_request) -> None:
+    """A full outbox leads to 503 with Retry-After until it has space; the server stays alive."""
     server = serve(start, command, bundle, tmp_path, SMALL)
     refused = None
     for _ in range(300):
@@ -171,7 +171,7 @@ def test_without_room_a_decision_isnt_given(start, command, bundle, tmp_path, so
 
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Path]:
-    """Mount a disk of 8 MB."""
+    """A file system of 8 MB."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted(place, "-t", "tmpfs", "-o", "size=8m", "none")
@@ -194,7 +194,7 @@ def resident(pid: int) -> int:
 
 
 def readiness(server, port: int) -> set[int | bool]:
-    """Ask every protocol whether the server is ready; all must say the same."""
+    """Return whether the server is ready; every protocol must say the same."""
     paths = ("/v2/health/ready", "/v2/models/customer-risk/ready", "/v1/models/customer-risk")
     statuses = {server.get(path).status_code for path in paths}
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -206,7 +206,7 @@ def readiness(server, port: int) -> set[int | bool]:
     return {status == 200 for status in statuses} | ready
 
 
-def test_a_full_disk_costs_nothing_and_ends_by_itself(start, command, bundle, disk, sound_request) -> None:
+def test_a_full_disk_loses_no_record(start, command, bundle, disk, sound_request) -> None:
     """On a full disk requests are refused and the server isn't ready; with room it recovers, and no record is lost."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -264,7 +264,7 @@ def test_a_full_disk_costs_nothing_and_ends_by_itself(start, command, bundle, di
     assert (log.count("readiness waits for the decision record"), log.count("readiness waits for nothing")) == (1, 1)
 
 
-def test_a_full_disk_doesnt_take_a_server_out_of_service_that_may_answer_unrecorded(
+def test_a_server_that_may_answer_unrecorded_stays_ready_on_a_full_disk(
     start, command, bundle, disk, sound_request
 ) -> None:
     """A server that may answer unrecorded stays ready; its metrics show the failure until recording works again."""
@@ -310,15 +310,9 @@ def test_a_server_starts_on_a_full_disk_and_is_ready_once_there_is_room(start, c
     server.wait_for("/v2/health/ready")
 
 
-def test_without_room_a_decision_may_be_given_unrecorded(start, command, bundle, tmp_path, sound_request) -> None:
-    """Where the settings say so: each is counted."""
-    server = serve(
-        start,
-        command,
-        bundle,
-        tmp_path,
-        SMALL | {"when_full": "answer_unrecorded"},
-    )
+def test_a_full_outbox_may_allow_unrecorded_decisions(start, command, bundle, tmp_path, sound_request) -> None:
+    """If the settings allow it, unrecorded decisions are answered and counted."""
+    server = serve(start, command, bundle, tmp_path, SMALL | {"when_full": "answer_unrecorded"})
     assert {server.post("/ai/v1/risk", sound_request).status_code for _ in range(300)} == {200}
     missing = 300 - len(recorded(tmp_path))
     assert missing > 0
@@ -332,10 +326,8 @@ def test_without_room_a_decision_may_be_given_unrecorded(start, command, bundle,
     until(counted)
 
 
-def test_a_sink_that_is_away_slows_nobody_and_gets_all_of_it_later(
-    start, command, bundle, tmp_path, sound_request, load, gcs
-) -> None:
-    """While a sink is down at full load and at the server's end, no request fails; each record is stored once."""
+def test_an_unavailable_sink_gets_all_records_later(start, command, bundle, tmp_path, sound_request, load, gcs) -> None:
+    """While a sink is down, no request fails; later each record is stored once."""
     gcs.make_bucket("record")
     cloud = {"type": "gcs", "bucket": "record", "endpoint": gcs.endpoint}
     sinks = [{"type": "folder", "path": str(tmp_path / "record")}, cloud]
@@ -365,7 +357,7 @@ def test_a_sink_that_is_away_slows_nobody_and_gets_all_of_it_later(
 
 
 def stored(objects) -> Counter:
-    """Count each decision in a sink; on a busy machine an emulator may take too long to answer, and is asked again."""
+    """Count each decision in a sink; repeat the query if a slow emulator times out."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:

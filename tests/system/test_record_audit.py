@@ -1,4 +1,4 @@
-"""Auditing the decision record in BigQuery, on a server of its own."""
+"""Auditing the decision record in BigQuery, on an emulator."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOW = dt.datetime(2027, 1, 15, 8, tzinfo=dt.UTC)
 
 @pytest.fixture
 def table(bigquery, request):
-    """A table with ten records, of which one is of the customer kunde-é-3; and what they were."""
+    """A table with ten records, one of them of the customer kunde-é-3, and their documents."""
     settings = BigQuerySettings(
         project="risk",
         dataset=f"d{abs(hash(request.node.name))}",
@@ -47,7 +47,7 @@ def table(bigquery, request):
 
 
 def ask(settings, query: str) -> list[dict]:
-    """The rows of a query."""
+    """Return the rows of a query."""
     connections = Connections(settings)
     try:
         rows = connections.rest.query_and_wait(query.format(table=settings.path), retry=None, job_retry=None)
@@ -57,12 +57,12 @@ def ask(settings, query: str) -> list[dict]:
 
 
 def erase(settings, customer: str = "kunde-é-3") -> int:
-    """Erase."""
+    """Erase a customer."""
     return erase_rows(settings, customer, by="d.p.officer", why="request 2026-118", now=NOW)
 
 
 def test_a_customers_rows_are_blanked(table) -> None:
-    """That there was a decision, when, which and by what model stays; nobody else's row changes."""
+    """A customer's rows keep the decision's id, time and model; no other row changes."""
     settings, documents = table
     assert erase(settings) == 1
     rows = ask(settings, "SELECT * FROM `{table}` ORDER BY recorded_at")
@@ -79,8 +79,8 @@ def test_a_customers_rows_are_blanked(table) -> None:
     assert all(row["reasons"] for row in rows if row["decision_id"] == documents[0]["decision_id"])
 
 
-def test_an_erasure_is_written_down(table) -> None:
-    """Who, when, why, and the hash of the id alone; a second one finds nothing and writes nothing."""
+def test_an_erasure_is_stored(table) -> None:
+    """An erasure is stored with its author, time, reason and the id's hash; a repeated one stores nothing."""
     settings, _ = table
     assert [erase(settings), erase(settings)] == [1, 0]
     (row,) = ask(settings, "SELECT * FROM `{table}_erasures`")
@@ -90,8 +90,8 @@ def test_an_erasure_is_written_down(table) -> None:
     assert "kunde" not in str(row)
 
 
-def test_nothing_is_written_down_of_a_stranger(table) -> None:
-    """Who isn't in the record leaves no trace by having asked."""
+def test_an_erasure_of_an_unknown_customer_is_not_stored(table) -> None:
+    """An erasure of an unknown customer stores nothing."""
     settings, _ = table
     assert erase(settings, "nobody") == 0
     connections = Connections(settings)
@@ -102,7 +102,7 @@ def test_nothing_is_written_down_of_a_stranger(table) -> None:
 
 
 def test_a_row_that_was_erased_can_be_read(table) -> None:
-    """As the record of a decision that says no more."""
+    """An erased row can be read as a record."""
     settings, documents = table
     erase(settings)
     (row,) = ask(settings, "SELECT * FROM `{table}` WHERE customer_id = 'erased'")
@@ -112,15 +112,15 @@ def test_a_row_that_was_erased_can_be_read(table) -> None:
     assert from_document(blank)[0].features == b""
 
 
-def test_a_table_that_isnt_there_is_said(bigquery) -> None:
-    """Nothing was erased, and that is an error."""
+def test_a_missing_table_is_an_error(bigquery) -> None:
+    """A missing table is an error."""
     settings = BigQuerySettings(project="risk", dataset="nowhere", endpoint=bigquery.endpoint)
     with pytest.raises(ConfigError):
         erase(settings)
 
 
 def test_the_commands_reach_the_table(table, tmp_path) -> None:
-    """`init` makes what lacks and tries it, `erase` blanks rows, both by the server's configuration."""
+    """`init` makes and checks the table, and `erase` blanks rows, both by the server's configuration."""
     from click.testing import CliRunner
 
     from customer_risk.serving.cli.audit import audit
@@ -138,12 +138,12 @@ def test_the_commands_reach_the_table(table, tmp_path) -> None:
     asked = ["erase", "kunde-é-3", "--config", str(config), "--by", "dpo", "--why", "asked", "--yes"]
     erased = CliRunner().invoke(audit, asked)
     assert erased.exit_code == 0, erased.output
-    assert f"{settings.path}: 1 rows blanked" in erased.output
+    assert f"{settings.path}: 1 row blanked" in erased.output
     assert f"{settings.path}: no data of this customer" in CliRunner().invoke(audit, asked).output
 
 
-def test_a_server_that_is_down_is_said(bigquery, table) -> None:
-    """Erasing again later is told."""
+def test_a_server_that_is_down_is_reported(bigquery, table) -> None:
+    """If the server is down, the command says to erase again later."""
     settings, _ = table
     with bigquery.killed(), pytest.raises(SinkUnavailable):
         erase(settings)
@@ -193,7 +193,7 @@ def test_decisions_are_read_from_the_table(asked, table, tmp_path) -> None:
     assert whole["places"] == [f"bigquery://{settings.path}"]
 
 
-def test_a_table_is_verified_as_far_as_it_can_be(asked, table) -> None:
+def test_verification_of_a_table_states_its_limits(asked, table) -> None:
     """Verification names repeated records and erased rows with data, and says that changed rows aren't detected."""
     settings, documents = table
     erase(settings)

@@ -1,4 +1,4 @@
-"""The decision record in BigQuery, on a server of its own that is stopped, killed and lied about."""
+"""The decision record in BigQuery, on an emulator that is stopped, killed and disconnected."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BOUND = 120  # seconds at most for an append or for the first answer after an ou
 
 
 class Bench:
-    """A table."""
+    """A bench over a table."""
 
     def __init__(self, server, dataset: str) -> None:
         self.server = server
@@ -47,18 +47,18 @@ class Bench:
         self.slept = []
 
     def sink(self, **options) -> BigQuerySink:
-        """Another sink over the same table, which doesn't wait for what may be on its way."""
+        """Return another sink over the same table, which doesn't wait for pending appends."""
         self._sinks.append(BigQuerySink(self.settings, sleep=self.slept.append, **options))
         return self._sinks[-1]
 
     def ask(self, query: str) -> list[dict]:
-        """The rows of a query, `{table}` in it being the table's name."""
+        """Return the rows of a query, in which `{table}` is the table's name."""
         with self.client() as client:
             rows = client.query_and_wait(query.format(table=self.settings.path), retry=None, job_retry=None)
             return [dict(row) for row in rows]
 
     def make(self, columns=COLUMNS, *, version=VERSION, labels=None, partitioned="recorded_at") -> None:
-        """Make the table as another release, or somebody else, might have."""
+        """Create the table as another release might have."""
         with self.client() as client:
             client.delete_table(self.settings.path)
             table = Table(self.settings.path, schema=fields(columns))
@@ -69,7 +69,7 @@ class Bench:
 
     @contextmanager
     def client(self):
-        """A client of the REST interface."""
+        """The client of the REST interface."""
         connections = Connections(self.settings)
         try:
             yield connections.rest
@@ -77,7 +77,7 @@ class Bench:
             connections.close()
 
     def stored(self) -> list[dict]:
-        """All documents."""
+        """Return all documents."""
         rows = self.ask("SELECT * FROM `{table}` ORDER BY recorded_at")
         for row in rows:
             row["model"] = {"name": row.pop("model_name"), "version": row.pop("model_version")}
@@ -86,28 +86,28 @@ class Bench:
         return rows
 
     def ids(self) -> list[str]:
-        """The ids of all decisions, in order."""
+        """Return the ids of all decisions, in order."""
         return [row["decision_id"] for row in self.ask("SELECT decision_id FROM `{table}` ORDER BY recorded_at")]
 
     def down(self):
-        """The server is dead."""
+        """Kill the server."""
         return self.server.killed()
 
     @contextmanager
     def lost(self):
-        """Rows come through, and nobody hears."""
+        """Pass requests to the server, and drop the responses."""
         self.gate.deaf = True
         yield
         self.gate.deaf = False
-        self.gate.cut()  # what was swallowed is missed in them
+        self.gate.cut()  # clients miss the dropped responses only when their connections end
 
     @staticmethod
     def spoil(document: dict) -> dict:
-        """Give a document a field that the table has not."""
+        """Add a field that the table doesn't have."""
         return document | {"nonsense": 1}
 
     def close(self) -> None:
-        """Let go of all."""
+        """Close all connections."""
         for each in self._sinks:
             each.close()
         self.gate.close()
@@ -115,7 +115,7 @@ class Bench:
 
 @pytest.fixture
 def bench(bigquery, request):
-    """A table of the test's own."""
+    """A table for one test."""
     made = Bench(bigquery, f"d{abs(hash(request.node.name))}")
     init(made.settings)
     yield made
@@ -123,17 +123,17 @@ def bench(bigquery, request):
 
 
 def ids_of(*segments) -> list[str]:
-    """The ids of segments' decisions."""
+    """Return the ids of segments' decisions."""
     return [each["decision_id"] for segment in segments for each in segment.documents]
 
 
-def test_the_sink_conforms(conforms, bench) -> None:
-    """It does what every sink must; among it: the server is killed, and its answers lost."""
+def test_the_sink_passes_every_check(conforms, bench) -> None:
+    """The table's sink passes all checks of a sink, with a killed server and lost responses."""
     conforms(bench)
 
 
 def test_the_table_is_made_as_its_queries_need_it(bench) -> None:
-    """By day, with an end, and with the version that it was made for; again, nothing is made but views."""
+    """The table has daily partitions that expire, and a version; a repeated `init` only makes views."""
     with bench.client() as client:
         table = client.get_table(bench.settings.path)
     assert (table.time_partitioning.type_, table.time_partitioning.field) == ("DAY", "recorded_at")
@@ -154,10 +154,10 @@ def test_partitions_may_be_kept_for_longer(bench) -> None:
 
 
 def test_an_older_table_is_migrated(bench) -> None:
-    """It isn't written to before; then its columns are added, and it takes records."""
+    """An older table is refused until it is migrated; then it accepts records."""
     bench.make([each for each in COLUMNS if each.name not in {"cpu", "reasons"}], version=0)
     sink = bench.sink()
-    with pytest.raises(ConfigError, match=r"older record.*audit init"):
+    with pytest.raises(ConfigError, match=r"older release.*audit init"):
         sink.check()
     assert f"table {bench.settings.path} migrated from version 0 to {VERSION}" in init(bench.settings)
     sink.check()
@@ -201,7 +201,7 @@ def _other(name: str, **changes):
     ids=["newer", "other type", "not repeated", "foreign", "not by day"],
 )
 def test_a_table_that_cannot_be_used_stays_as_it_is(bench, made, why) -> None:
-    """And what is wrong with it is said."""
+    """A table that can't be used isn't changed, and the error says why."""
     bench.make(**made)
     with bench.client() as client:
         before = client.get_table(bench.settings.path).to_api_repr()
@@ -210,8 +210,8 @@ def test_a_table_that_cannot_be_used_stays_as_it_is(bench, made, why) -> None:
         assert client.get_table(bench.settings.path).to_api_repr() == before
 
 
-def test_a_table_with_more_columns_will_do(bench) -> None:
-    """A newer release may have added some while this one still writes."""
+def test_a_table_with_more_columns_is_accepted(bench) -> None:
+    """A table with columns of a newer release accepts records."""
     bench.make([*COLUMNS, dataclasses.replace(COLUMNS[0], name="later", mode="NULLABLE")], version=VERSION + 1)
     sink = bench.sink()
     sink.check()
@@ -219,16 +219,16 @@ def test_a_table_with_more_columns_will_do(bench) -> None:
     assert bench.ids() == ids_of(samples.segment(1, 2))
 
 
-def test_a_missing_table_is_said_at_the_start(bench) -> None:
-    """With the command that makes it."""
+def test_a_missing_table_is_an_error_at_the_start(bench) -> None:
+    """A missing table is an error that names the command to create it."""
     with bench.client() as client:
         client.delete_table(bench.settings.path)
-    with pytest.raises(ConfigError, match=r"there is no table.*audit init"):
+    with pytest.raises(ConfigError, match=r"table .* is missing.*audit init"):
         bench.sink().check()
 
 
-def test_missing_credentials_are_said_at_the_start(bench, monkeypatch, tmp_path) -> None:
-    """Before anything is asked."""
+def test_missing_credentials_are_an_error_at_the_start(bench, monkeypatch, tmp_path) -> None:
+    """Missing credentials are an error before any request."""
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
@@ -238,7 +238,7 @@ def test_missing_credentials_are_said_at_the_start(bench, monkeypatch, tmp_path)
 
 
 def test_a_hanging_server_is_unavailable_soon(bench) -> None:
-    """Once it goes on, the same again stores it once."""
+    """A server that hangs raises SinkUnavailable; repeating the write later stores it once."""
     sink = bench.sink()
     place = sink.write(samples.segment(1, 2), sink.place())
     with bench.server.hanging():
@@ -252,7 +252,7 @@ def test_a_hanging_server_is_unavailable_soon(bench) -> None:
 
 @pytest.mark.parametrize("through", [0, 100, 5_000, 20_000])
 def test_an_append_that_is_cut_leaves_nothing_or_all(bench, through) -> None:
-    """Wherever its connection breaks; the same again stores it once."""
+    """Wherever an append's connection breaks, repeating it stores it once."""
     given = samples.segment(1, 60)
     sink = bench.sink()
     place = sink.place()
@@ -265,7 +265,7 @@ def test_an_append_that_is_cut_leaves_nothing_or_all(bench, through) -> None:
 
 
 def test_a_server_that_is_killed_amid_appends_has_each_record_once(bench) -> None:
-    """Whichever of a segment's requests it had taken: it knows no stream afterwards, and the way back is gone."""
+    """After a kill between a segment's requests, the stream is unknown, and each record is stored once."""
     given = samples.segment(1, 400)
     sink = bench.sink(most_bytes=8_000)
     place = sink.place()
@@ -281,7 +281,7 @@ def test_a_server_that_is_killed_amid_appends_has_each_record_once(bench) -> Non
 
 
 def test_a_plan_is_repeated_on_a_stream_that_is_gone(bench) -> None:
-    """A process that died after its append finds all of it there, and goes on in a new stream."""
+    """A process that died after its append finds all rows, and continues in a new stream."""
     dead = bench.sink()
     before = dead.write(samples.segment(1, 2), dead.place())
     dead.write(samples.segment(3, 5), before)
@@ -294,19 +294,19 @@ def test_a_plan_is_repeated_on_a_stream_that_is_gone(bench) -> None:
     assert bench.ids() == ids_of(samples.segment(1, 6))
 
 
-def test_a_way_back_that_dies_is_gone_again(bench) -> None:
-    """A process that died on its way back, before its place was known, leaves nothing to be written twice."""
+def test_a_death_during_the_change_of_stream_writes_nothing_twice(bench) -> None:
+    """A process that died while it moved to a new stream writes nothing twice."""
     sink = bench.sink()
     place = sink.place()
     _finalize(bench, place)
     sink.write(samples.segment(1, 3), place)
     bench.sink().write(samples.segment(1, 3), place)
     assert bench.ids() == ids_of(samples.segment(1, 3))
-    assert bench.slept == [5.0, 5.0]  # for what either may have left on its way
+    assert bench.slept == [5.0, 5.0]  # for requests of either that may still be under way
 
 
-def test_a_way_back_without_an_answer_is_tried_again(bench) -> None:
-    """Soon, and nothing is written meanwhile: what is there isn't known."""
+def test_a_failed_query_for_existing_rows_is_repeated(bench) -> None:
+    """If the query for existing rows fails, nothing is written, and it is repeated."""
     sink = bench.sink()
     place = sink.place()
     sink.write(samples.segment(1, 2), place)
@@ -325,7 +325,7 @@ def test_a_way_back_without_an_answer_is_tried_again(bench) -> None:
 
 
 def test_a_finalized_stream_is_followed_by_another(bench) -> None:
-    """Though it has taken a part of the segment."""
+    """A finalized stream with a part of the segment is followed by a new stream."""
     sink = bench.sink()
     place = sink.place()
     sink.write(samples.segment(1, 2), place)
@@ -335,18 +335,18 @@ def test_a_finalized_stream_is_followed_by_another(bench) -> None:
 
 
 def test_a_stream_that_lacks_rows_is_followed_by_another(bench) -> None:
-    """A place beyond its end tells of a table that was made anew."""
+    """A place beyond the stream's end leads to a new stream, since the table was created again."""
     sink = bench.sink()
     place = msgspec.json.encode(msgspec.json.decode(sink.place()) | {"offset": 7})
     sink.write(samples.segment(1, 2), place)
     assert bench.ids() == ids_of(samples.segment(1, 2))
-    with pytest.raises(SinkUnavailable):  # what was on its way to the old stream has nowhere to go
+    with pytest.raises(SinkUnavailable):  # requests to the old stream fail
         _append_late(bench, place, samples.segment(1, 2))
     assert bench.ids() == ids_of(samples.segment(1, 2))
 
 
 def test_records_left_out_after_a_part_was_written_shift_no_others(bench) -> None:
-    """The same place with fewer records than the first try had: what is there is asked for."""
+    """If records are left out after the first attempt, the existing rows are queried."""
     sink = bench.sink()
     place = sink.place()
     sink.write(samples.segment(1, 4), place)
@@ -354,8 +354,8 @@ def test_records_left_out_after_a_part_was_written_shift_no_others(bench) -> Non
     assert bench.ids() == ids_of(samples.segment(1, 7, without=(5,)))
 
 
-def test_a_plan_of_a_release_that_parted_otherwise_is_written_once(bench) -> None:
-    """Though a request of this one begins at rows that are there, and ends at some that aren't."""
+def test_a_plan_divided_by_another_release_is_written_once(bench) -> None:
+    """A plan of a release that divided rows into other requests is written once."""
     older, sink = bench.sink(most_bytes=3_000), bench.sink()
     place = older.place()
     older.write(samples.segment(1, 4), place)  # and died before the segment's next request
@@ -363,8 +363,8 @@ def test_a_plan_of_a_release_that_parted_otherwise_is_written_once(bench) -> Non
     assert bench.ids() == ids_of(samples.segment(1, 8))
 
 
-def test_a_segment_larger_than_a_request_is_parted(bench) -> None:
-    """In order, and once."""
+def test_a_large_segment_is_divided(bench) -> None:
+    """A large segment is divided into several requests, in order."""
     sink, given = bench.sink(), samples.segment(1, 20)
     for document in given.documents:
         document["encoded"] = base64.b64encode(bytes(1_000_000)).decode()
@@ -374,7 +374,7 @@ def test_a_segment_larger_than_a_request_is_parted(bench) -> None:
 
 
 def _written(sink: BigQuerySink, given: Segment, place: str) -> str:
-    """Write as the shipper does: again where 20 MB aren't taken in the time for one answer."""
+    """Write as the shipper does: repeat if 20 MB time out."""
     for _ in range(5):
         with contextlib.suppress(SinkUnavailable):
             return sink.write(given, place)
@@ -382,7 +382,7 @@ def _written(sink: BigQuerySink, given: Segment, place: str) -> str:
 
 
 def test_views_answer_the_usual_questions(bench) -> None:
-    """The latest of each customer, days, the mix of decisions, latency and warnings."""
+    """The views return each customer's latest decision, days, the mix, latency and warnings."""
     sink = bench.sink()
     place = sink.write(samples.segment(1, 9), sink.place())
     later = samples.segment(11, 11)
@@ -405,7 +405,7 @@ def test_views_answer_the_usual_questions(bench) -> None:
 
 
 def _patient(sink: BigQuerySink, segment, place: bytes) -> bytes:
-    """Write as the shipper does: again and again."""
+    """Write as the shipper does: repeat until it succeeds."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -426,7 +426,7 @@ def _finalize(bench: Bench, place: bytes) -> None:
 
 
 def _append_late(bench: Bench, place: bytes, segment) -> None:
-    """Send a segment's rows to a place, and go no way back."""
+    """Append a segment's rows at a place, without a new stream."""
     sink = bench.sink()
     at = Place(msgspec.json.decode(place)["stream"], 0)
     if sink._append(at, sink._shape.rows(segment.documents)[0], segment.numbers, trusted=True) is None:

@@ -1,4 +1,4 @@
-"""The decision record in a bucket, on a server of its own that is stopped, killed and lied about."""
+"""The decision record in a bucket, on an emulator that is stopped, killed and disconnected."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BOUND = 120  # seconds at most, on slow machines too: a write asks twice, with f
 
 
 class Bench:
-    """A bucket."""
+    """A bench over a bucket."""
 
     def __init__(self, server, bucket: str) -> None:
         server.make_bucket(bucket)
@@ -44,51 +44,51 @@ class Bench:
         self._sinks: list[ObjectSink] = []
 
     def sink(self) -> ObjectSink:
-        """Another sink over the same bucket."""
+        """Return another sink over the same bucket."""
         self._sinks.append(open_sink(self.settings, SHIPPER))
         return self._sinks[-1]
 
     def close(self) -> None:
-        """End everything."""
+        """Close all connections."""
         for each in (self.objects, *self._sinks, self.gate):
             each.close()
 
     def stored(self) -> list[dict]:
-        """All documents."""
+        """Return all documents."""
         return sorted(find(self.objects), key=lambda each: each["recorded_at"])
 
     def down(self):
-        """The server is dead."""
+        """Kill the server."""
         return self.server.killed()
 
     @contextlib.contextmanager
     def lost(self):
-        """The answers to uploads are."""
+        """Drop the responses to uploads."""
         self.gate.losing = b"POST /upload"
         yield
         self.gate.losing = b""
 
     @staticmethod
     def spoil(document: dict) -> dict:
-        """Put into a document what JSON can't hold."""
+        """Put a value into a document that JSON can't represent."""
         return document | {"segment": object()}
 
 
 @pytest.fixture
 def bench(gcs, request):
-    """A bucket of the test's own."""
+    """A bucket for one test."""
     made = Bench(gcs, f"b{abs(hash(request.node.name))}")
     yield made
     made.close()
 
 
-def test_the_sink_conforms(conforms, bench) -> None:
-    """It does what every sink must; among it: the server is killed, and its answers lost."""
+def test_the_sink_passes_every_check(conforms, bench) -> None:
+    """The bucket's sink passes all checks of a sink, with a killed server and lost responses."""
     conforms(bench)
 
 
 def test_a_bucket_is_verified_like_a_folder(bench) -> None:
-    """A deleted, an altered and an added segment are told."""
+    """A deleted, an altered and an added segment are found."""
     sink = bench.sink()
     for number in range(1, 6):
         sink.write(samples.segment(number, number), sink.place())
@@ -104,13 +104,13 @@ def test_a_bucket_is_verified_like_a_folder(bench) -> None:
         [
             f"{keys[1]}: it is missing.",
             f"{keys[2]}: it was altered.",
-            f"{added}: no manifest names it: it was added, or its shipper ended before naming it.",
+            f"{added}: no manifest names it: it was added, or its shipper ended before it wrote the manifest.",
         ]
     )
 
 
 def test_a_person_is_erased_from_a_bucket(bench) -> None:
-    """And the chain holds."""
+    """After an erasure from a bucket, the chain verifies."""
     sink = bench.sink()
     sink.write(samples.segment(6, 9), sink.write(samples.segment(1, 4), sink.place()))
     someone = samples.record(2).customer_id
@@ -122,7 +122,7 @@ def test_a_person_is_erased_from_a_bucket(bench) -> None:
 
 
 def test_an_object_is_written_once(bench) -> None:
-    """By whichever of two who write at the same time comes first."""
+    """Of two simultaneous writes of an object, one returns True."""
     objects, created = [open_objects(bench.settings) for _ in range(4)], []
     threads = [
         threading.Thread(target=lambda n=n, each=each: created.append(each.create("dt=1/x.json", b"%d" % n) and n))
@@ -139,7 +139,7 @@ def test_an_object_is_written_once(bench) -> None:
 
 
 def test_a_hanging_server_is_unavailable_soon(bench) -> None:
-    """Once it goes on, the same again stores it once."""
+    """A server that hangs raises SinkUnavailable; repeating the write later stores it once."""
     sink = bench.sink()
     place = sink.write(samples.segment(1, 2), sink.place())
     with bench.server.hanging():
@@ -154,7 +154,7 @@ def test_a_hanging_server_is_unavailable_soon(bench) -> None:
 
 @pytest.mark.parametrize("through", [0, 1, 2_000, 300_000])
 def test_an_upload_that_is_cut_leaves_nothing_or_all(bench, through) -> None:
-    """Wherever its connection breaks; the same again stores it once."""
+    """Wherever an upload's connection breaks, repeating it stores it once."""
     given = samples.segment(1, 300)
     for number, document in enumerate(given.documents):
         encoded = bytes(4) + np.random.default_rng(number).bytes(1500)  # begins with the number of transactions
@@ -171,7 +171,7 @@ def test_an_upload_that_is_cut_leaves_nothing_or_all(bench, through) -> None:
 
 
 def test_a_server_killed_while_it_is_written_to_loses_nothing(bench) -> None:
-    """Each segment is there once, however often it had to be tried."""
+    """Each segment is stored once, however often its write is repeated."""
     sink, place = bench.sink(), bench.sink().place()
     over, written = threading.Event(), []
 
@@ -205,8 +205,8 @@ def test_a_server_killed_while_it_is_written_to_loses_nothing(bench) -> None:
     assert verify(bench.objects).ok
 
 
-def test_a_crash_between_segment_and_manifest_is_made_good(bench) -> None:
-    """By another process, with the same plan."""
+def test_a_missing_manifest_is_completed(bench) -> None:
+    """Another process completes a plan whose manifest is missing."""
     sink = bench.sink()
     place = sink.place()
     key = sink.write(samples.segment(1, 2), place)
@@ -227,7 +227,7 @@ def test_two_shippers_share_a_bucket(bench) -> None:
 
 
 def test_more_objects_than_a_page_are_listed(bench) -> None:
-    """Whatever a page holds."""
+    """Lists longer than a page are complete."""
     keys = [f"dt=1/{number:02}.json" for number in range(20)]
     for key in keys:
         bench.objects.create(key, b"")
@@ -236,15 +236,15 @@ def test_more_objects_than_a_page_are_listed(bench) -> None:
     paged.close()
 
 
-def test_a_bucket_that_is_not_there_is_a_mistake_of_configuration(gcs) -> None:
-    """The check names it."""
+def test_a_missing_bucket_is_a_config_error(gcs) -> None:
+    """The check names a missing bucket."""
     sink = open_sink(GcsSettings(bucket="nobodys", endpoint=gcs.endpoint), SHIPPER)
     with pytest.raises(ConfigError, match=r"record\.ship\.sinks: gcs: the bucket 'nobodys'"):
         sink.check()
     sink.close()
 
 
-def test_a_server_that_is_down_is_no_mistake_of_configuration(bench) -> None:
-    """It may be up later."""
+def test_a_server_that_is_down_is_unavailable(bench) -> None:
+    """A server that is down raises SinkUnavailable, not ConfigError."""
     with bench.down(), pytest.raises(SinkUnavailable):
         bench.sink().check()

@@ -1,4 +1,4 @@
-"""The shipper's process, killed and ended at any moment, beside a process that writes."""
+"""The shipper's process, killed and ended at any moment, beside processes that write."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Writer:
             self.process = subprocess.Popen(command, stdout=file)
 
     def kill(self) -> list[str]:
-        """Kill it; gives the ids that it said to have committed, one line of which may be torn."""
+        """Kill it; return the ids that it reported as committed."""
         self.process.kill()
         self.process.wait()
         return self.committed()
@@ -66,7 +66,7 @@ class Writer:
 
 
 class Ship:
-    """A shipper's process, told what to do as a server tells it."""
+    """A shipper's process, started as a server starts it."""
 
     def __init__(self, config: ShipperConfig, log: Path) -> None:
         self.log = log
@@ -77,7 +77,7 @@ class Ship:
         self.process.stdin.flush()
 
     def end(self) -> int:
-        """Wait for its end; gives its exit code."""
+        """Wait for its end; return its exit code."""
         code = self.process.wait(PATIENCE)
         self.process.stdin.close()
         return code
@@ -93,14 +93,14 @@ def outbox(tmp_path) -> Path:
 
 @pytest.fixture
 def config(outbox, tmp_path) -> ShipperConfig:
-    """Orders to ship to a folder, soon."""
+    """The configuration of a shipper to a folder."""
     ship = ShipSettings(sinks=(FolderSettings(path=str(tmp_path / "record")),), batch_records=50, batch_seconds=0.2)
     return ShipperConfig(folder=str(outbox), most_bytes=10**9, ship=ship)
 
 
 @pytest.fixture
 def ship(config, tmp_path):
-    """Start shippers; those that still run at the end are killed."""
+    """Return a function that starts a shipper; those that still run at the end are killed."""
     started = []
 
     def start(**settings) -> Ship:
@@ -116,7 +116,7 @@ def ship(config, tmp_path):
 
 @pytest.fixture
 def write(outbox, tmp_path):
-    """Start writers; those that still run at the end are killed."""
+    """Return a function that starts a writer; those that still run at the end are killed."""
     started = []
 
     def start() -> Writer:
@@ -139,7 +139,7 @@ def stored(tmp_path: Path) -> Counter[str]:
 
 
 def until(holds) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, "it never came about"
@@ -147,7 +147,7 @@ def until(holds) -> None:
 
 
 def test_every_record_is_stored_once_through_kills_of_the_shipper(ship, write, tmp_path) -> None:
-    """At random moments while two processes write, one of which is killed with it now and then."""
+    """Each record is stored once after kills at random moments, also of a writer."""
     chance = random.Random(5)  # noqa: S311  moments, not secrets
     writers, written = [write(), write()], []
     for turn in range(ROUNDS):
@@ -180,8 +180,8 @@ def test_every_record_is_stored_once_through_kills_of_the_shipper(ship, write, t
     )  # committed by a writer that was killed before it said so
 
 
-def test_the_end_of_input_ends_it_once_all_is_shipped(ship, write, tmp_path) -> None:
-    """As a server's end does: what was committed until then is stored by then."""
+def test_the_end_of_input_ends_the_shipper_once_all_is_shipped(ship, write, tmp_path) -> None:
+    """At the end of its input, the shipper ships all committed records and ends."""
     writer, running = write(), ship()
     until(lambda: stored(tmp_path))
     written = writer.kill()
@@ -192,8 +192,8 @@ def test_the_end_of_input_ends_it_once_all_is_shipped(ship, write, tmp_path) -> 
     assert "nothing is left" in running.log.read_text()
 
 
-def test_what_cannot_be_shipped_in_time_is_told_and_shipped_later(ship, write, outbox, tmp_path) -> None:
-    """With the sink's folder gone: exit code 1, the last line with the count, and nothing lost."""
+def test_unshipped_records_are_reported_and_shipped_later(ship, write, outbox, tmp_path) -> None:
+    """With the sink gone, the exit code is 1, the last line has the count, and nothing is lost."""
     writer = write()
     until(lambda: any(file.last() > 100 for file in find_files(outbox)))
     written = writer.kill()
@@ -224,8 +224,8 @@ def _more(write) -> list[str]:
     return writer.kill()
 
 
-def test_a_sink_that_can_never_work_ends_it_at_once(ship, tmp_path) -> None:
-    """With exit code 2, and a line that names the sink's setting."""
+def test_an_unusable_sink_ends_the_shipper_at_once(ship, tmp_path) -> None:
+    """A sink that can't work ends it with exit code 2 and a line that names the setting."""
     (tmp_path / "file").write_bytes(b"")
     running = ship(sinks=(FolderSettings(path=str(tmp_path / "file")),))
     assert running.end() == 2
@@ -233,7 +233,7 @@ def test_a_sink_that_can_never_work_ends_it_at_once(ship, tmp_path) -> None:
 
 
 def test_a_second_process_takes_over_from_a_killed_one(ship, write, outbox, tmp_path) -> None:
-    """Until then it waits, and does nothing."""
+    """A second process waits until the first is killed."""
     writer, first = write(), ship()
     until(lambda: stored(tmp_path))
     second = ship()
@@ -251,8 +251,8 @@ def test_a_second_process_takes_over_from_a_killed_one(ship, write, outbox, tmp_
     assert [path.name for path in (tmp_path / "record" / "manifest").iterdir()] == [shipper]
 
 
-def test_the_command_ships_what_the_servers_settings_say(command, write, outbox, tmp_path) -> None:
-    """`customer-risk ship --config` ships by the server's settings, without the files of Secrets that they name."""
+def test_the_command_ships_by_the_servers_settings(command, write, outbox, tmp_path) -> None:
+    """`customer-risk ship --config` ships by the server's settings, without reading files of Secrets."""
     config = tmp_path / "serving.yaml"
     ship = {"embedded": False, "sinks": [{"type": "folder", "path": str(tmp_path / "record")}], "batch_seconds": 0.1}
     record = {"enabled": True, "folder": str(outbox), "customer_id": "hashed", "key_file": "/absent/key", "ship": ship}

@@ -1,4 +1,4 @@
-"""The soak of the decision record, in short."""
+"""A short run of the soak test of the decision record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_every_answered_decision_is_in_every_sink_once(bundle, tmp_path) -> None:
-    """Server, shipper and both killed at random moments under load: nothing is lost, nothing twice."""
+    """After kills of the server and the shipper under load, no record is lost or stored twice."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.soak.record", bundle, "--rounds", "6", "--folder", tmp_path],
         cwd=ROOT,

@@ -1,1 +1,1 @@
-"""Records on the disk, until the shipper has moved them."""
+"""The outbox: records on the disk until the shipper has sent them to the sinks."""

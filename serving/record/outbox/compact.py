@@ -1,7 +1,7 @@
-"""Packs a record's numbers: the features, and the customer that they were computed from, both exact to the bit.
+"""Packs a record's numbers exactly: the features, and the customer that they were computed from.
 
     count of features, count of rows   4 bytes each, little-endian, as all numbers here
-    kind of what follows the features  1 byte: `_NOTHING`, `_CUSTOMER` with its options, or `_AS_IT_IS`
+    kind of the customer               1 byte: `_NOTHING`, `_CUSTOMER` with its options, or `_AS_IT_IS`
     features                           a value each
     the customer                       see `_put_all`
 
@@ -52,7 +52,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _entry(function: Function, signature: Any) -> Function:
-    # Keeps the GIL: a call takes microseconds, and a thread that releases the GIL may wait 5 ms for it.
+    # Keeps the GIL: a call takes microseconds, but a thread that releases the GIL may wait 5 ms to get it back.
     return compile_kept(function, signature, error_model="numpy")
 
 
@@ -120,7 +120,7 @@ def pack_as_it_is(values: NDArray[np.float64], customer: bytes) -> bytes:
 def unpack(packed: bytes) -> Numbers:
     """Return the numbers that `pack` or `pack_as_it_is` wrote; raises msgspec.DecodeError for other bytes."""
     count, rows = (int.from_bytes(packed[at : at + 4], "little") for at in (0, 4))
-    if len(packed) < _HEADER + count + rows:  # each takes a byte or more: allocate no more
+    if len(packed) < _HEADER + count + rows:  # each takes a byte or more: don't allocate more rows
         raise msgspec.DecodeError("the record's numbers are damaged")
     data = np.frombuffer(packed + bytes(_SLACK), np.uint8)
     values = np.empty(count)
@@ -145,10 +145,7 @@ def _packers() -> tuple[Callable[..., int], Callable[..., int]]:
     ints, floats, codes = (numba.types.Array(kind, 1, "C", readonly=True) for kind in (int64, float64, int8))
     profile = numba.types.Array(int32, 2, "C", readonly=True)
     columns = (ints, ints, ints, floats, codes, codes, codes, profile)
-    return (
-        _entry(_put_alone, int64(floats, uint8[::1])),
-        _entry(_put_all, int64(floats, *columns, uint8[::1])),
-    )
+    return (_entry(_put_alone, int64(floats, uint8[::1])), _entry(_put_all, int64(floats, *columns, uint8[::1])))
 
 
 @functools.cache
@@ -210,7 +207,7 @@ def _put_all(
 def _get_all(data: Any, rows: Any, values: Any, out: Any) -> Any:
     """Read values float64[f] of data uint8[...] and write the customer's bytes to out uint8[...].
 
-    Returns how many bytes the customer has, or _DAMAGED.
+    Return the number of the customer's bytes, or _DAMAGED.
     """
     size = data.size - _SLACK
     at = _get_floats(data, _HEADER, values)
@@ -388,7 +385,7 @@ def _get_floats(data: NDArray[np.uint8], at: Any, values: NDArray[np.float64]) -
 
 @compiled
 def _width(number: Any) -> Any:
-    """Return how many bytes a number of 0 or more needs."""
+    """Return the number of bytes that a number of 0 or more needs."""
     width = 0
     for bits in (0, 8, 16, 24, 32, 40, 48, 56):
         width += number >> bits != 0

@@ -1,4 +1,4 @@
-"""The interface of an outbox file, whatever its form."""
+"""The interface of outbox files, for every form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from customer_risk.model.atomic import write_file
 QUARANTINE: Final = "quarantine"  # folder in the outbox's folder, for files and records that can't be read
 
 
-class Kept(NamedTuple):
+class NumberedRecord(NamedTuple):
     """A record with its number in its file, from 1 on."""
 
     seq: int
@@ -39,7 +39,7 @@ class OutboxFile(Protocol):
     def last(self) -> int:
         """Return the number of the last record, 0 if there is none; in a damaged file, the last readable one counts."""
 
-    def read(self, after: int, most: int) -> list[Kept]:
+    def read(self, after: int, most: int) -> list[NumberedRecord]:
         """Return the records with numbers above `after`, in order, without damaged ones.
 
         At most `most` numbers are tried.
@@ -49,7 +49,7 @@ class OutboxFile(Protocol):
         """Return the features' names with a hash; raises KeyError if the file doesn't have them."""
 
     def whole(self) -> bool:
-        """Return whether all of the file can be read; reads all of it."""
+        """Read the whole file; return whether all of it can be read."""
 
     def used(self) -> int:
         """Return the number of bytes that the file's records take."""
@@ -63,11 +63,11 @@ class OutboxFile(Protocol):
     def remove(self) -> None:
         """Delete the file and the files beside it that belong to it."""
 
-    def set_aside(self) -> None:
+    def quarantine(self) -> None:
         """Move the file to quarantine: its other records can't be read."""
 
 
-def set_record_aside(file: OutboxFile, seq: int, body: bytes) -> None:
+def quarantine_record(file: OutboxFile, seq: int, body: bytes) -> None:
     """Write the bytes of a damaged record to quarantine."""
     aside = file.path.parent / QUARANTINE
     aside.mkdir(exist_ok=True)

@@ -1,9 +1,8 @@
-"""The form of the outbox's files: a header, then frames, written through a mapping that is shared with the kernel.
+"""The form of the outbox's files: a header, then frames, written through a shared memory mapping.
 
-The kernel has the bytes that a process has written to the mapping: they aren't lost when the process is killed. A frame
-begins at a multiple of 8 bytes. It has its content's length, a checksum, its number and its kind before the content.
-The header says where the committed frames end. The writer writes this end last: while a process writes the file, frames
-after the end don't count.
+The kernel has all bytes that a process wrote to the mapping, so they survive a kill of the process. A frame begins at
+a multiple of 8 bytes. Its content follows a length, a checksum, a number and a kind. The header has the end of the
+committed frames, which the writer updates last: while a process writes the file, frames after this end don't count.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ ALIGNMENT: Final = 8
 
 
 class FrameKind(IntEnum):
-    """What a frame holds: a record, or the names that records refer to by their hash."""
+    """The content of a frame: a record, or the names that records refer to by their hash."""
 
     RECORD = 1
     NAMES = 2
@@ -45,7 +44,10 @@ def frame_bytes(length: int) -> int:
 
 
 def seed_of(source: str) -> int:
-    """Return the start value of a file's checksums: clients don't know the file's name, so can't send a valid frame."""
+    """Return the start value of a file's checksums.
+
+    Clients don't know the file's name, so a request can't contain a valid frame.
+    """
     return zlib.crc32(source.encode())
 
 

@@ -1,11 +1,11 @@
-"""The record of a decision: its inputs and its answer, and nothing else of the request."""
+"""The record of a decision: the input that its features were computed from, and the answer."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -38,10 +38,10 @@ _NARROW: Final = ("state", "type", "direction")
 class Record(msgspec.Struct, frozen=True, array_like=True):
     """One decision, or one request refused for its input; add new fields at the end, with a default.
 
-    version           of these fields and their meaning
+    version           of these fields
     record_id         the decision's id; a refusal's own
     at, took          microseconds since 1970; from the whole body to the decision, -1 where unknown
-    route, caller     the entrance, and the caller that the token names
+    route, caller     path of the request, and the caller that the token names
     trace             of the caller, 32 hexadecimal digits or empty
     customer_id       as given or as a keyed hash; empty in a refusal
     status, problem   of the answer; stable name of the refusal's kind
@@ -89,65 +89,67 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
 
 
 class FeatureValue(msgspec.Struct, frozen=True):
-    """A feature that the model was given."""
+    """A feature of the model's input."""
 
     name: str
-    value: Annotated[float | None, column("None where it is missing")]
+    value: Annotated[float | None, column("Null if it is missing")]
 
 
 class Document(msgspec.Struct, frozen=True):
-    """A record as every sink stores it, and as its readers get it; fields are in the order of `Record`.
+    """A record as sinks store it and readers get it; its fields are in the order of `Record`.
 
-    Sinks make their columns of these fields. An erasure blanks the person's fields; the others are the decision's: its
-    id and time, segment, action and model. A new field goes to the end, with a default.
+    Sinks make their columns from these fields. An erasure blanks the person's fields, and keeps the decision's: its id
+    and time, segment, action and model. Add new fields at the end, with a default.
     """
 
-    version: Annotated[int, column("Of the record's form", duckdb="INTEGER")]
+    version: Annotated[int, column("Version of the record's form", duckdb="INTEGER")]
     kind: Annotated[Kind, column("decision or refusal")]
-    decision_id: Annotated[str, column("UUIDv7; a refusal has one of its own")]
-    recorded_at: Annotated[str, column("When it was decided", stored="TIMESTAMP")]
-    took_us: Annotated[int, column("Microseconds from the whole body to the decision, -1 where unknown")]
-    route: Annotated[str, column("The way in")]
-    caller: Annotated[str, column("Whose token", erased="")]
+    decision_id: Annotated[str, column("UUIDv7; refusals have one too")]
+    recorded_at: Annotated[str, column("Time of the decision or refusal", stored="TIMESTAMP")]
+    took_us: Annotated[int, column("Microseconds from the complete body to the decision; -1 if unknown")]
+    route: Annotated[str, column("Path of the request without identifiers, or method of gRPC")]
+    caller: Annotated[str, column("Name of the client, from its token", erased="")]
     trace: Annotated[str, column("32 hexadecimal digits, or empty", erased="")]
-    customer_id: Annotated[str, column("As given or as a keyed hash; empty in a refusal", erased=ERASED)]
+    customer_id: Annotated[str, column("As in the request, or as a keyed hash; empty in a refusal", erased=ERASED)]
     status: Annotated[int, column("HTTP status of the answer", duckdb="INTEGER")]
-    problem: Annotated[str, column("A refusal's: stable name of what was wrong")]
-    pointers: Annotated[tuple[str, ...], column("A refusal's: JSON pointers at the bad fields", erased=[])]
+    problem: Annotated[str, column("Stable name of the reason for a refusal")]
+    pointers: Annotated[tuple[str, ...], column("JSON pointers to the invalid fields of a refusal", erased=[])]
     source: Annotated[str, column("model or rules; empty in a refusal")]
     model: ModelName
-    cpu: Annotated[str, column("Family of the processor that answered")]
-    probability: Annotated[float | None, column("None where rules answered", erased=None)]
+    cpu: Annotated[str, column("CPU family of the machine that answered")]
+    probability: Annotated[float | None, column("Null if rules answered", erased=None)]
     segment: str
-    action: Annotated[str, column("What the decision proposes")]
-    reasons: Annotated[tuple[WireReason, ...], column("The heaviest first", erased=[])]
+    action: Annotated[str, column("Proposed action")]
+    reasons: Annotated[tuple[WireReason, ...], column("The strongest first", erased=[])]
     warnings: Annotated[
         tuple[InputWarning, ...],
         column(
-            "What the decision rests on weakly",
+            "Input that may be a mistake",
             fields={"code": "Stable name of the warning", "pointer": "JSON pointer into the request"},
             erased=[],
         ),
     ]
-    features: Annotated[Sequence[FeatureValue], column("All that the model was given, in its order", erased=[])]
-    transactions: Annotated[int, column("Number of transactions that it rests on", duckdb="INTEGER", erased=0)]
+    features: Annotated[Sequence[FeatureValue], column("All inputs of the model, in its order", erased=[])]
+    transactions: Annotated[int, column("Number of transactions that the decision used", duckdb="INTEGER", erased=0)]
     encoded: Annotated[
-        bytes, column("The customer as the features were computed from; empty where they were given", erased="")
+        bytes,
+        column(
+            "Profile and transactions as the features were computed from them; empty if features were given", erased=""
+        ),
     ]
-    history_complete: Annotated[bool, column("Whether the request said so")]
-    patterns: Annotated[tuple[WirePattern, ...], column("Found in the transactions", erased=[])] = ()
+    history_complete: Annotated[bool, column("Whether the request had all transactions, as it states")]
+    patterns: Annotated[tuple[WirePattern, ...], column("Patterns found in the transactions", erased=[])] = ()
     action_rule: Annotated[
         int, column("Version of the rule that led to the action; null means 1", duckdb="INTEGER", added=True)
     ] = 1
     wordings: Annotated[
-        int,
-        column("Version of the texts of reasons and patterns; null means 1", duckdb="INTEGER", added=True),
+        int, column("Version of the texts of reasons and patterns; null means 1", duckdb="INTEGER", added=True)
     ] = 1
 
 
-# What documents of earlier releases lack, with the values that those releases meant.
+# Fields that documents of earlier releases lack, with the values that these releases meant.
 ADDED: Final[dict[str, Any]] = {"patterns": [], "action_rule": 1, "wordings": 1}
-# Fields with the same name and type in both.
+# Fields with the same name and type in `Record` and `Document`.
 _AS_THEY_ARE: Final = tuple(
     name
     for name in Document.__struct_fields__
@@ -161,42 +163,29 @@ class _Whole(WireReason, frozen=True, array_like=True):
     """A reason without its fields' names; a reason that lacks a field is written in another form."""
 
 
-class _Body(msgspec.Struct, frozen=True, array_like=True, tag=_FORM):
-    """A record as `encode` writes it; add new fields at the end, with a default.
+def _body_fields() -> Iterator[tuple[str, Any] | tuple[str, Any, Any]]:
+    """Yield the fields of `Record` as `encode` writes them, with types and defaults.
 
-    `compact` packs the numbers into a third of their size in `Record`.
+    `compact` packs the features and the customer into a third of their size in `Record`.
     """
-
-    version: int
-    kind: Kind
-    record_id: str
-    at: int
-    took: int
-    route: str
-    caller: str
-    trace: str
-    customer_id: str
-    status: int
-    problem: str
-    pointers: tuple[str, ...]
-    source: str
-    model: str
-    model_version: str
-    cpu: str
-    probability: float | None
-    segment: str
-    action: str
-    reasons: tuple[_Whole, ...]
-    warnings: tuple[InputWarning, ...]
-    names: str
-    numbers: bytes
-    history_complete: bool
-    partial: tuple[WireReason, ...] = ()  # instead of `reasons`, if a reason lacks a field
-    patterns: tuple[WirePattern, ...] = ()
-    action_rule: int = 1
-    wordings: int = 1
+    for each in msgspec.structs.fields(Record):
+        match each.name:
+            case "reasons":
+                yield each.name, tuple[_Whole, ...]
+            case "features":
+                yield "numbers", bytes
+            case "encoded":
+                pass
+            case "history_complete":
+                yield each.name, each.type
+                yield "partial", tuple[WireReason, ...], ()  # instead of `reasons`, if a reason lacks a field
+            case _ if each.default is msgspec.NODEFAULT:
+                yield each.name, each.type
+            case _:
+                yield each.name, each.type, each.default
 
 
+_Body: Final[Any] = msgspec.defstruct("_Body", list(_body_fields()), frozen=True, array_like=True, tag=_FORM)
 # The fields that have the same name, type and place in both forms.
 _BEFORE_REASONS: Final = _Body.__struct_fields__[: _Body.__struct_fields__.index("reasons")]
 _before_reasons: Final = attrgetter(*_BEFORE_REASONS)
@@ -210,7 +199,7 @@ def encode(record: Record) -> bytes:
     values = values_of(record)
     try:
         customer = unpack(record.encoded) if record.encoded else None
-    except ValueError:  # from another install, whose profiles have other columns
+    except ValueError:  # of an install whose profiles have other columns
         numbers = compact.pack_as_it_is(values, record.encoded)
     else:
         numbers = compact.pack(values, customer)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from customer_risk.model.files import open_regular
-from customer_risk.serving.record.outbox.file import QUARANTINE, Kept, set_record_aside
+from customer_risk.serving.record.outbox.file import QUARANTINE, NumberedRecord, quarantine_record
 from customer_risk.serving.record.outbox.frames import (
     ALIGNMENT,
     FRAME,
@@ -34,11 +34,11 @@ _DOUBT_SECONDS: Final = 1.0  # some processors reorder writes: a frame may be vi
 
 
 class RecordsFile:
-    """One file of frames, by its path. With `quarantine`, damaged bytes are copied to the folder of that name.
+    """One file of frames. With `quarantine`, damaged bytes are copied to the folder of that name.
 
-    The file is read, never mapped: if it is cut meanwhile, fewer bytes are read, without a SIGBUS. Frames are found in
-    order, each once, and damaged bytes are skipped up to the next undamaged frame. While a process writes the file, the
-    frames before its committed end count. Afterwards all frames count, so an altered header hides no frame.
+    The file is read and not mapped: if it is truncated meanwhile, fewer bytes are read, without a SIGBUS. Frames are
+    found in order, each once; damaged bytes are skipped up to the next undamaged frame. While a process writes the
+    file, only frames before the committed end count. Afterwards all frames count, so an altered header hides no frame.
     """
 
     def __init__(self, path: Path, *, quarantine: bool = False) -> None:
@@ -69,7 +69,7 @@ class RecordsFile:
             self._find(descriptor)
             return len(self._starts)
 
-    def read(self, after: int, most: int) -> list[Kept]:
+    def read(self, after: int, most: int) -> list[NumberedRecord]:
         """Return the records with numbers above `after`, in order, without damaged ones."""
         with self._lock, self._opened() as descriptor:
             if len(self._starts) < after + most:
@@ -117,7 +117,7 @@ class RecordsFile:
         """Delete the file."""
         self.path.unlink(missing_ok=True)
 
-    def set_aside(self) -> None:
+    def quarantine(self) -> None:
         """Move the file to quarantine: its other records can't be read."""
         aside = self.path.parent / QUARANTINE
         aside.mkdir(exist_ok=True)
@@ -132,7 +132,7 @@ class RecordsFile:
             os.close(descriptor)
 
     def _search_names(self, names_hash: str) -> None:
-        """Take names from another file of the folder; their hash proves that they are the same. Search only once."""
+        """Take the names from another file of the folder, verified by their hash; search only once for each hash."""
         for path in self.path.parent.glob(f"*{SUFFIX}"):
             other = RecordsFile(path)
             with suppress(OSError), other._opened() as descriptor:
@@ -153,7 +153,7 @@ class RecordsFile:
         except ValueError:
             committed = size + 1
         if committed > size:  # the header is damaged, or the file was cut
-            if alive:  # its writer notices, and begins another file
+            if alive:  # the writer will notice this and begin another file
                 return
             self._whole, committed = False, size
         base, place = self._found, 0
@@ -175,7 +175,7 @@ class RecordsFile:
         self._complete = not alive
 
     def _lost_before(self, frame: Frame) -> int:
-        """Return how many records are missing before a frame; a negative number if it can't follow the last frame."""
+        """Return the number of missing records before a frame; negative if it can't follow the last frame."""
         return 0 if frame.kind == FrameKind.NAMES else frame.number - 1 - len(self._starts)
 
     def _is_in_doubt(self, place: int) -> bool:
@@ -201,12 +201,12 @@ class RecordsFile:
         self._give_up(lost, data[place + FRAME.size : committed])
         return len(data)
 
-    def _sound(self, seq: int, data: memoryview, base: int) -> Kept | None:
+    def _sound(self, seq: int, data: memoryview, base: int) -> NumberedRecord | None:
         """Return a record that was found before; if it was damaged since, count it as damaged and return None."""
         start, end = self._starts[seq - 1] - base, self._ends[seq - 1] - base
         frame = frame_at(data, start - FRAME.size, self._seed)
         if frame is not None and (frame.number, frame.end) == (seq, end):
-            return Kept(seq, bytes(data[start:end]))
+            return NumberedRecord(seq, bytes(data[start:end]))
         self._starts[seq - 1] = 0
         self._count_damaged(1, seq, data[start:end])
         return None
@@ -220,7 +220,7 @@ class RecordsFile:
         self._whole = False
         self.damaged += lost
         if lost and self._quarantine:
-            set_record_aside(self, first, bytes(content))
+            quarantine_record(self, first, bytes(content))
 
     def _note(self, frame: Frame, data: memoryview, base: int) -> None:
         if frame.kind == FrameKind.NAMES:
@@ -240,7 +240,7 @@ def _is_last(data: memoryview, place: int, number: int) -> bool:
 
 
 def _locked(descriptor: int) -> bool:
-    """Return whether a writer has its exclusive lock; this asks for a shared one, which excludes no other reader."""
+    """Return whether a writer has the exclusive lock; tries a shared lock, so other readers aren't excluded."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from customer_risk.serving.record.outbox.file import QUARANTINE, Kept, set_record_aside
+from customer_risk.serving.record.outbox.file import QUARANTINE, NumberedRecord, quarantine_record
 
 SQLITE_SUFFIX: Final = ".outbox"
 
@@ -52,7 +52,7 @@ class SqliteFile:
         except sqlite3.DatabaseError as error:
             return self._last_by_trying() if _torn(error) else _none_yet(error, 0)
 
-    def read(self, after: int, most: int) -> list[Kept]:
+    def read(self, after: int, most: int) -> list[NumberedRecord]:
         """Return the records with numbers above `after`, in order, without damaged ones."""
         try:
             with self._base() as base:
@@ -63,7 +63,7 @@ class SqliteFile:
             if not _torn(error):
                 return _none_yet(error, [])
             rows = [row for seq in range(after + 1, after + 1 + most) if (row := self._row(seq)) is not None]
-        return [Kept(seq, body) for seq, total, body in rows if self._sound(seq, total, body)]
+        return [NumberedRecord(seq, body) for seq, total, body in rows if self._sound(seq, total, body)]
 
     def names(self, names_hash: str) -> tuple[str, ...]:
         """Return the features' names with a hash; raises KeyError if the file doesn't have them."""
@@ -106,7 +106,7 @@ class SqliteFile:
         for path in self._files():
             path.unlink(missing_ok=True)
 
-    def set_aside(self) -> None:
+    def quarantine(self) -> None:
         """Move the file to quarantine: its other records can't be read."""
         aside = self.path.parent / QUARANTINE
         aside.mkdir(exist_ok=True)
@@ -123,7 +123,7 @@ class SqliteFile:
             return True
         self.damaged += 1
         if self._quarantine:
-            set_record_aside(self, seq, body if isinstance(body, bytes) else b"")
+            quarantine_record(self, seq, body if isinstance(body, bytes) else b"")
         return False
 
     def _row(self, seq: int) -> tuple[int, int, bytes] | None:
@@ -174,7 +174,7 @@ _Nothing = TypeVar("_Nothing")
 
 
 def _torn(error: sqlite3.DatabaseError) -> bool:
-    """Return whether the file is damaged, not just unreadable now (a lock, a failing disk)."""
+    """Return whether the file is damaged; False for errors that may pass, such as a lock or a failing disk."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _TORN
 
 

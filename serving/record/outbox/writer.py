@@ -1,7 +1,7 @@
-"""The outbox: files of records on the disk, which the shipper reads. They survive the process that writes them.
+"""The outbox: files of records on the disk, which survive the process that writes them; the shipper reads them.
 
-Each process writes a file of its own, in the form of `frames`. Space is allocated when a file is made, so a full disk
-is an error then, and never when a record is written.
+Each process writes its own file, in the form of `frames`. Space is allocated when a file is made: a full disk is an
+error at that time, and never when a record is written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import logging
 import mmap
 import os
 import queue
-import secrets
 import threading
 import time
 from collections import Counter
@@ -50,12 +49,12 @@ _log = logging.getLogger("serving.record")
 class Outbox:
     """Writes one process's records to `folder`; any thread may call.
 
-    `most_bytes` limits the folder; a file takes `file_bytes`, or less if the folder has little space left.
+    `most_bytes` limits the folder. A file takes `file_bytes`, or less if the folder has little space left.
     The next file begins when a file is full, or `file_seconds` after its first record.
     Making or closing a file may take milliseconds, so a thread makes the next file early and closes the last one.
 
-    After a failure, `add` raises at once, without trying the disk, and `failing` says why. The thread tries the disk
-    once a second, and the failure ends once a new file can be begun.
+    After a failure, `add` raises at once without using the disk, and `failing` has the reason. The thread tries the
+    disk once a second; the failure ends when a new file can be begun.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class Outbox:
         self._file: _File | None = None
         self._waiting: Counter[int] = Counter()  # records to be committed, by thread
         self._lost: Counter[int] = Counter()  # records lost before their commit, by thread
-        self._failing = ""  # why it fails; while it isn't empty, there is no file
+        self._failing = ""  # the reason of a failure, during which there is no file; else empty
         self._spare: _File | None = None
         self._newest = ""  # name of the file that was begun last
         self._naming = threading.Lock()
@@ -88,7 +87,7 @@ class Outbox:
 
     @property
     def failing(self) -> str:
-        """Why no record can be written now; empty while records can be."""
+        """The reason why no record can be written now; empty if records can be written."""
         return self._failing
 
     def add(self, body: bytes, names: tuple[str, ...] = (), names_hash: str = "") -> None:
@@ -101,7 +100,7 @@ class Outbox:
                 raise RecordUnavailable(self._failing)
             try:
                 file = self._file
-                if file is None or not file.takes(body, names_hash, names):
+                if file is None or not file.has_space_for(body, names_hash, names):
                     file = self._next(body, names_hash, names)
                 file.add(body, names_hash, names)
             except OSError as error:
@@ -134,7 +133,7 @@ class Outbox:
         """Commit and close the file, and begin the next one; raises OSError or RecordUnavailable."""
         self._end_file()
         spare = self._take_spare()
-        if spare is not None and not spare.takes(body, names_hash, names):
+        if spare is not None and not spare.has_space_for(body, names_hash, names):
             spare.close()
             spare = None
         if spare is None:
@@ -184,7 +183,7 @@ class Outbox:
         """Return a name that sorts after all earlier names, even if the clock goes back."""
         with self._naming:
             self._named = max(self._named + 1, int(self._clock() * 1000))
-            return uuid7(self._named, secrets.randbits(74)).replace("-", "")
+            return uuid7(self._named).replace("-", "")
 
     def _make_spare(self) -> None:
         if self._spare is None and not self._failing:
@@ -275,7 +274,7 @@ class Outbox:
 
 
 class _File:
-    """One file, locked while it is written. Closing it frees unused space, and deletes a file without records."""
+    """One locked file. Closing it frees unused space, and deletes a file without records."""
 
     def __init__(self, path: Path, size: int) -> None:
         self.path = path
@@ -288,7 +287,7 @@ class _File:
         self._first = 0.0  # when the first record was written, in monotonic seconds
         self._end = self._committed = HEADER_BYTES
         made = path.with_name(path.name + UNFINISHED)
-        with contextlib.ExitStack() as undo:  # a failed attempt must leave no descriptor and no file
+        with contextlib.ExitStack() as undo:  # after an error, close the descriptor and delete the file
             self._descriptor = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             undo.callback(made.unlink, missing_ok=True)
             undo.callback(os.close, self._descriptor)
@@ -314,7 +313,7 @@ class _File:
         """Seconds since the first record was written; 0 without records."""
         return time.monotonic() - self._first if self._number else 0.0
 
-    def takes(self, body: bytes, names_hash: str, names: tuple[str, ...]) -> bool:
+    def has_space_for(self, body: bytes, names_hash: str, names: tuple[str, ...]) -> bool:
         """Return whether the file has space for a record, and for its names if it doesn't have them."""
         needed = frame_bytes(len(body))
         if names_hash not in self._known:
@@ -330,7 +329,7 @@ class _File:
         if self._number == 1:
             self._first = time.monotonic()
         self._write(body, self._number, FrameKind.RECORD)
-        if not self._repeated and self.half_full:  # one damaged frame of names must not make all records unreadable
+        if not self._repeated and self.half_full:  # so that a damaged frame of names affects only half of the records
             self._known, self._repeated = {""}, True
 
     def commit(self) -> None:
@@ -377,7 +376,7 @@ class _File:
             except OSError as error:
                 if error.errno != errno.EINVAL:
                     raise
-                return  # an older kernel: pages are prepared when they are first written
+                return  # an older kernel loads each page at its first write
             time.sleep(0)
 
 

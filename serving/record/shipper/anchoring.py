@@ -33,28 +33,28 @@ class Anchoring:
             if isinstance(each, ObjectsSettings)
         }
         self._places = [open_objects(each, ANCHORS) for each in config.ship.anchors]
-        self._noted: dict[str, bytes] = {}
+        self._written: dict[str, bytes] = {}
 
     def run(self, stopping: threading.Event) -> None:
         """Write anchors at once, then every `anchor_seconds`, until `stopping` is set."""
-        self.note()
+        self.write()
         while not stopping.wait(self._seconds):
-            self.note()
+            self.write()
 
-    def note(self) -> None:
-        """Write an anchor for each sink whose chain has grown; failures are logged, and tried again the next time."""
+    def write(self) -> None:
+        """Write an anchor for each sink whose chain has grown; log failures, and try again the next time."""
         if not self._seconds:
             return
         for sink, objects in self._sinks.items():
             try:
                 place = self._progress.place(sink)
-                if place and place != self._noted.get(sink):
+                if place and place != self._written.get(sink):
                     now = dt.datetime.now(dt.UTC)
                     anchor = anchor_of(objects, sink, self._progress.shipper, Link.read(place), now)
                     if drop(anchor, self._places):
-                        self._noted[sink] = place
+                        self._written[sink] = place
             except _FAILURES as error:
-                _log.warning("no anchor of the chains in %s can be written: %s; it is tried again", sink, error)
+                _log.warning("the anchor of the chains in %s can't be written: %s; it is tried again", sink, error)
 
     def close(self) -> None:
         """Close the connections to all stores."""

@@ -1,4 +1,4 @@
-"""Batches: a run of one outbox file's records, read for one write."""
+"""Batches: consecutive records of one outbox file, read for one write."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Batch:
 
     numbers     numbers of the records, in order
     records     the records, in order; any thread may read them
-    damaged     numbers that the file can't give
-    unreadable  by number, why a record can't be told, and its bytes in base64
+    damaged     numbers of damaged records
+    unreadable  by number, why a record can't be decoded, and its bytes in base64
     """
 
     first: int
@@ -55,9 +55,9 @@ class Batch:
 
 
 class Reader:
-    """Reads batches for the workers of an outbox, which call from any thread and don't change what they get.
+    """Reads batches for the workers of an outbox; any thread may call, and must not change a batch.
 
-    Sinks that keep pace share what was read, half of whose cost is Python's: the latest `keep` batches stay.
+    The latest `keep` batches stay in memory, so workers at the same place read a batch only once.
     """
 
     def __init__(self, *, keep: int = 0) -> None:
@@ -76,9 +76,9 @@ class Reader:
 
 
 def gather(file: OutboxFile, first: int, last: int, *, most_bytes: int | None = None) -> Batch:
-    """Read records of one UTC hour, from `first` to `last` at most, and of no more than about `most_bytes`.
+    """Return the records from `first` to at most `last`, of one UTC hour and about `most_bytes` at most.
 
-    Without `most_bytes`, read up to `last` whatever the hours. Raises OSError if the file can't be read now.
+    Without `most_bytes`, return all up to `last`, over any hours. Raises OSError if the file can't be read now.
     """
     batch = Batch(first, last)
     numbers: list[int] = []
@@ -103,13 +103,13 @@ def gather(file: OutboxFile, first: int, last: int, *, most_bytes: int | None = 
         else:
             batch.unreadable[seq] = (why, base64.b64encode(body).decode())
     batch.numbers, batch.records = numbers, RecordBatch(records, names)
-    told = {*numbers, *batch.unreadable}
-    batch.damaged = [seq for seq in range(first, batch.last + 1) if seq not in told]
+    found = {*numbers, *batch.unreadable}
+    batch.damaged = [seq for seq in range(first, batch.last + 1) if seq not in found]
     return batch
 
 
 def _read_one(file: OutboxFile, body: bytes, names: dict[str, tuple[str, ...]]) -> tuple[Record | None, str]:
-    """Return a record, or else why it can't be decoded; add the names of its features to `names`."""
+    """Return a record and "", or None and why it can't be decoded; add the names of its features to `names`."""
     try:
         record = decode(body)
         if record.names not in names:

@@ -1,4 +1,4 @@
-"""Dead letters: records that a sink will never take, each with the reason."""
+"""Dead letters: records that a sink refused for good, each with the reason."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 def bury(folder: Path, sink: str, source: str, letters: Mapping[int, tuple[str, Any]]) -> None:
-    """Write records, by number with reason and content, to the outbox's `dead/SINK/`; the same again changes nothing.
+    """Write records, by number with reason and content, to the outbox's `dead/SINK/`; repeating it has no effect.
 
-    One file of NDJSON, named after the outbox file and the first of them. Raises OSError.
+    The file is NDJSON, named after the outbox file and the first record. Raises OSError.
     """
     place = folder / DEAD / sink
     place.mkdir(parents=True, exist_ok=True)

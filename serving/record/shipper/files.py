@@ -1,4 +1,4 @@
-"""The outbox's files as all sinks look at them."""
+"""The outbox's files, read once for all sinks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 from customer_risk.serving.record.outbox.file import OutboxFile
 from customer_risk.serving.record.outbox.reader import find_files
 
-_LOOK_SECONDS: Final = 0.05  # between two looks at the folder
+_LOOK_SECONDS: Final = 0.05  # between two readings of the folder
 _SETTLED_NS: Final = 2_000_000_000  # a folder that changed more recently may change again with the same time
 _log = logging.getLogger("serving.record")
 
 
 class Seen(NamedTuple):
-    """A file, whether a process still writes it, and its last record's number by then."""
+    """A file, whether a process still writes it, and the number of its last record."""
 
     file: OutboxFile
     alive: bool
@@ -25,20 +25,20 @@ class Seen(NamedTuple):
 
 
 class Files:
-    """Looks at a folder for whoever asks, a few times a second at most; any thread may call."""
+    """Lists the files of a folder, at most twenty times a second; any thread may call."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
         self._known: dict[str, OutboxFile] = {}
-        self._ended: dict[str, Seen] = {}  # files that nobody writes any more, which stay as they are
+        self._ended: dict[str, Seen] = {}  # files without a writer, which don't change
         self._unreadable: set[str] = set()  # files whose error was logged
         self._seen: list[Seen] = []
         self._listed = -1  # the folder's time of change when it was listed last, in nanoseconds since 1970
         self._looked = -_LOOK_SECONDS
 
     def look(self, *, now: bool = False) -> list[Seen]:
-        """Return all files, the oldest first; one that can't be read now is left out."""
+        """Return all files, the oldest first, without those that can't be read now. `now` reads the folder again."""
         with self._lock:
             if now or time.monotonic() - self._looked >= _LOOK_SECONDS:
                 self._seen = self._look()
@@ -65,7 +65,7 @@ class Files:
         if file.source in self._ended:
             return self._ended[file.source]
         try:
-            alive = file.alive  # asked first: what is last of a file that nobody writes stays so
+            alive = file.alive  # first: only without a writer is the last record final
             seen = Seen(file, alive, file.last())
         except Exception as error:  # noqa: BLE001  an error of one file must not stop the others
             if file.path.exists() and file.source not in self._unreadable:

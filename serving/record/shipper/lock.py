@@ -1,4 +1,4 @@
-"""One shipper for each outbox folder."""
+"""The lock that allows one shipper for each outbox folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Lock:
         self._file: int | None = None
 
     def take(self) -> bool:
-        """Take it, unless another process has it or the folder is gone."""
+        """Take the lock; return False if another process has it or the folder is gone."""
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:

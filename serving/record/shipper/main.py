@@ -1,4 +1,4 @@
-"""The shipper as a process, `python -m customer_risk.serving.record.shipper.main`, told by its first line of input."""
+"""The shipper's process, `python -m customer_risk.serving.record.shipper.main`; its input begins with its config."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _log = logging.getLogger("serving.record")
 
 
 def run(config: ShipperConfig, *, end_with_input: bool = False) -> int:
-    """Ship until SIGTERM, SIGINT or, where `end_with_input`, the end of standard input; return 1 if records are left.
+    """Ship until SIGTERM or SIGINT; return 1 if records are left, else 0. Call it from the main thread.
 
-    Called by the main thread. Raises ConfigError where a sink can't work.
+    With `end_with_input`, the end of standard input ends it too. Raises ConfigError if a sink can't work.
     """
     shipper = Shipper(config)
 
@@ -38,7 +38,7 @@ def run(config: ShipperConfig, *, end_with_input: bool = False) -> int:
         sys.stdin.buffer.read()
         os.write(writable, b"e")
 
-    # A handler may run while its thread holds any lock, so it takes none.
+    # A signal handler may run while its thread holds any lock, so it must not take one.
     for number in _SIGNALS:
         signal.signal(number, lambda *_: os.write(writable, b"s"))
     threading.Thread(target=wait_for_end, daemon=True).start()
@@ -49,7 +49,7 @@ def run(config: ShipperConfig, *, end_with_input: bool = False) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process at once: a sink that hangs doesn't keep it, since what it was given is planned, and repeated."""
+    """End the process without waiting for a sink that hangs: its pending write is planned, and will be repeated."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -57,11 +57,11 @@ def leave(code: int) -> NoReturn:
 
 
 def main() -> None:
-    """Ship as standard input's first line says, until it ends."""
+    """Ship with the config in the first line of standard input, until standard input ends."""
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=ShipperConfig)
     configure(config.logs)
-    os.nice(5)  # who waits for an answer goes first
-    gc.set_threshold(200_000, 20, 100)  # a batch is some 100,000 objects, none of them garbage: a tenth more a second
+    os.nice(5)  # requests have priority
+    gc.set_threshold(200_000, 20, 100)  # a batch has some 100,000 live objects; this ships 10% faster
     try:
         code = run(config, end_with_input=True)
     except CustomerRiskError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -12,6 +13,21 @@ from prometheus_client.metrics_core import Metric
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.shipper.status import Status
 from customer_risk.serving.telemetry.shared_metrics import PREFIX
+
+_OF_SINKS: Final = {
+    "lag_records": (GaugeMetricFamily, "Records that the sink doesn't have yet."),
+    "lag_bytes": (GaugeMetricFamily, "Approximate bytes of these records."),
+    "lag_seconds": (GaugeMetricFamily, "Age of the oldest of these records, in seconds."),
+    "shipped": (CounterMetricFamily, "Records that the sink stored."),
+    "failures": (CounterMetricFamily, "Writes to the sink that failed; each is tried again."),
+    "dead_letters": (CounterMetricFamily, "Records that the sink refused for good; they are in the folder `dead`."),
+}
+_OF_THE_OUTBOX: Final = {
+    "quarantined": (CounterMetricFamily, "quarantined", "Records of the outbox that can't be read."),
+    "outbox_bytes": (GaugeMetricFamily, "bytes", "Bytes in the outbox."),
+    "outbox_files": (GaugeMetricFamily, "files", "Files in the outbox."),
+    "adopted": (GaugeMetricFamily, "adopted", "Outboxes of ended pods, from the spool, that are being shipped."),
+}
 
 
 class Exposed:
@@ -23,42 +39,25 @@ class Exposed:
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics."""
         status = self._status()
-        of_sinks: dict[str, GaugeMetricFamily | CounterMetricFamily] = {
-            "lag_records": GaugeMetricFamily(f"{PREFIX}record_lag_records", "Records yet to ship.", labels=["sink"]),
-            "lag_bytes": GaugeMetricFamily(f"{PREFIX}record_lag_bytes", "Bytes yet to ship.", labels=["sink"]),
-            "lag_seconds": GaugeMetricFamily(
-                f"{PREFIX}record_lag_seconds", "Age of the oldest record yet to ship.", labels=["sink"]
-            ),
-            "shipped": CounterMetricFamily(f"{PREFIX}record_shipped", "Records shipped.", labels=["sink"]),
-            "failures": CounterMetricFamily(f"{PREFIX}record_failures", "Writes that failed.", labels=["sink"]),
-            "dead_letters": CounterMetricFamily(
-                f"{PREFIX}record_dead_letters", "Records that a sink will never take.", labels=["sink"]
-            ),
-        }
-        for name, sink in status.sinks.items():
-            for each, family in of_sinks.items():
-                family.add_metric([name], getattr(sink, each))
-        yield from of_sinks.values()
-        yield CounterMetricFamily(
-            f"{PREFIX}record_quarantined", "Records that couldn't be read.", value=status.quarantined
-        )
-        yield GaugeMetricFamily(f"{PREFIX}record_outbox_bytes", "Bytes in the outbox.", value=status.bytes)
-        yield GaugeMetricFamily(f"{PREFIX}record_outbox_files", "Files in the outbox.", value=status.files)
-        yield GaugeMetricFamily(
-            f"{PREFIX}record_adopted", "Spooled outboxes of other pods being shipped.", value=status.adopted
-        )
+        for name, (family, text) in _OF_SINKS.items():
+            made = family(f"{PREFIX}record_{name}", text, labels=["sink"])
+            for sink, counts in status.sinks.items():
+                made.add_metric([sink], getattr(counts, name))
+            yield made
+        for name, (family, field, text) in _OF_THE_OUTBOX.items():
+            yield family(f"{PREFIX}record_{name}", text, value=getattr(status, field))
 
 
 @contextmanager
 def serve(host: str, port: int, status: Callable[[], Status]) -> Iterator[None]:
-    """Serve the metrics while the context lasts, in a registry of their own. Raises ConfigError where it can't."""
+    """Serve the metrics while the context lasts, in a registry of their own. Raises ConfigError if it can't listen."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Exposed(status))
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
         raise ConfigError(
-            f"record.ship.metrics_port: {host}:{port} can't be listened on: {error}.", remedy="Choose another."
+            f"record.ship.metrics_port: can't listen on {host}:{port}: {error}.", remedy="Choose another port."
         ) from error
     try:
         yield

@@ -1,4 +1,4 @@
-"""How far each sink is, and what it is about to write: on the disk before anything is sent."""
+"""Each sink's progress and its next write, on the disk before the write begins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from customer_risk.serving.record.sinks.recovery import Recovered
 
 NAME: Final = "progress.db"
 IDENTITY: Final = f"{NAME}.id"  # a copy of the shipper's identity, in case the file is lost
-_ROOM: Final = 256 * 1024  # bytes kept free within the file, so that a full disk doesn't stop what would empty it
+_ROOM: Final = 256 * 1024  # free bytes within the file, so that shipping goes on if the disk is full
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cursor (
@@ -37,12 +37,12 @@ _log = logging.getLogger("serving.record")
 
 
 class Plan(NamedTuple):
-    """What a sink is about to be given: repeated after a crash, it says the same.
+    """The next write to a sink, which is repeated unchanged after a crash.
 
     source        the outbox file's id
     first, last   numbers of its first and last record
-    left_out      numbers between them that aren't sent: damaged, or dead letters
-    place         that the sink gave for it
+    left_out      numbers between them that aren't sent: damaged records and dead letters
+    place         place of the write, from the sink
     """
 
     source: str
@@ -53,15 +53,16 @@ class Plan(NamedTuple):
 
 
 class Progress:
-    """The progress of one outbox folder; any thread may call. What is said here survives the machine.
+    """The progress of one outbox folder; any thread may call. Each change survives a crash of the machine.
 
     `shipper` is the shipper's identity, made once: 32 hexadecimal digits. A damaged file is moved to the folder's
-    quarantine and replaced by a new one; `set_aside` is then true. What each sink has must then be found out (`lost`).
+    quarantine and replaced by a new one; `was_damaged` is then true. Each sink must then be asked which records it has
+    (`lost`).
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.set_aside = False
+        self.was_damaged = False
         self.broken = False  # whether damage was found after the file was opened
         self._lock = threading.Lock()
         self._cursors: dict[tuple[str, str], int] = {}  # a cache: each is read many times a second
@@ -76,7 +77,7 @@ class Progress:
                 folder / NAME,
                 error,
             )
-            self._put_aside()
+            self._quarantine()
             self._base = self._opened()
         (self.shipper,) = self._one("SELECT value FROM meta WHERE key = 'shipper'")
         self._keep_identity()
@@ -97,7 +98,7 @@ class Progress:
             error = sqlite3.DatabaseError(str(found[0]))
             error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise error
-        # A journal that stays where it is needs no more of the disk, as a log would; see _ROOM.
+        # A persistent journal keeps its space on the disk, unlike a write-ahead log; see _ROOM.
         base.execute("PRAGMA journal_mode=PERSIST")
         base.execute("PRAGMA synchronous=FULL")
         base.executescript(_SCHEMA)
@@ -112,14 +113,14 @@ class Progress:
             base.execute("INSERT OR REPLACE INTO meta VALUES ('room', zeroblob(?))", (_ROOM,))
             base.execute("DELETE FROM meta WHERE key = 'room'")
 
-    def _put_aside(self) -> None:
+    def _quarantine(self) -> None:
         aside = self._folder / QUARANTINE
         aside.mkdir(exist_ok=True)
         name = f"{time.time_ns()}-"
         for path in (self._folder / NAME, self._folder / f"{NAME}-journal"):
             if path.exists():
                 path.replace(aside / (name + path.name))
-        self.set_aside = True
+        self.was_damaged = True
 
     def lost(self, sink: str) -> bool:
         """Return whether it is unknown which records a sink has: this file is new, and `found` wasn't called."""
@@ -168,13 +169,13 @@ class Progress:
         return row[0] if row else b""
 
     def intend(self, sink: str, plan: Plan) -> None:
-        """Write down what a sink is going to be given, before it is."""
+        """Store the plan of a sink's next write."""
         values = (sink, plan.source, plan.first, plan.last, json.dumps(plan.left_out), plan.place)
         with self._change() as base:
             base.execute("INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def settle(self, sink: str, plan: Plan, place: bytes) -> None:
-        """Write down that a sink has what was planned, and the place after it; nothing where it was given up."""
+        """Store that a plan was written, and the place after it; do nothing if the plan was dropped."""
         with self._change() as base:
             if base.execute("DELETE FROM plan WHERE sink = ? AND source = ?", (sink, plan.source)).rowcount:
                 base.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", (sink, plan.source, plan.last))
@@ -182,31 +183,31 @@ class Progress:
                 self._cursors.pop((sink, plan.source), None)
 
     def give_up(self, sink: str) -> None:
-        """Drop a sink's plan, whose records are gone."""
+        """Drop a sink's plan because its records are gone."""
         with self._change() as base:
             base.execute("DELETE FROM plan WHERE sink = ?", (sink,))
 
     def rewind(self, sink: str) -> None:
-        """Forget all that a sink was given, so that it is given everything that the outbox still holds."""
+        """Drop a sink's progress, so that it gets all records of the outbox again."""
         with self._change() as base:
             for table in ("cursor", "plan", "place"):
-                base.execute(f"DELETE FROM {table} WHERE sink = ?", (sink,))  # noqa: S608  names of ours
+                base.execute(f"DELETE FROM {table} WHERE sink = ?", (sink,))  # noqa: S608  constants
             base.execute("INSERT OR REPLACE INTO meta VALUES (?, 1)", (f"found {sink}",))
             self._cursors.clear()
 
     def damage(self, source: str, seqs: Collection[int]) -> int:
-        """Note records that can't be read, and return how many of them are new."""
+        """Store the numbers of damaged records; return how many of them are new."""
         with self._change() as base:
             rows = [(source, seq) for seq in seqs]
             return base.executemany("INSERT OR IGNORE INTO damaged VALUES (?, ?)", rows).rowcount
 
     def damaged(self, source: str) -> int:
-        """Count a file's records that couldn't be read."""
+        """Return the number of a file's damaged records."""
         row = self._one("SELECT count(*) FROM damaged WHERE source = ?", source)
         return row[0] if row else 0
 
     def done(self, source: str, now: float) -> float:
-        """Return when a file was first seen to be done, which is `now` the first time."""
+        """Return when a file was first found done; `now` if this is the first time."""
         if source not in self._done:
             row = self._one("SELECT at FROM done WHERE source = ?", source)
             if row is None:
@@ -216,10 +217,10 @@ class Progress:
         return self._done[source]
 
     def forget(self, source: str) -> None:
-        """Drop what is known of a file that is gone."""
+        """Drop all rows of a file that was removed."""
         with self._change() as base:
             for table in ("cursor", "damaged", "done"):
-                base.execute(f"DELETE FROM {table} WHERE source = ?", (source,))  # noqa: S608  names of ours
+                base.execute(f"DELETE FROM {table} WHERE source = ?", (source,))  # noqa: S608  constants
             self._cursors.clear()
             self._done.pop(source, None)
 
@@ -269,7 +270,7 @@ def read_end(folder: Path, sink: str) -> tuple[str, bytes]:
 
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Return whether the file itself is damaged, not just unusable now (a lock, a full disk)."""
+    """Return whether the file is damaged; False for errors that may pass, such as a lock or a full disk."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 

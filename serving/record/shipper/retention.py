@@ -1,4 +1,4 @@
-"""Removes outbox files that are done, and puts aside those that are torn."""
+"""Removes outbox files that are done, and moves damaged ones to quarantine."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from customer_risk.serving.record.outbox.writer import UNFINISHED
 from customer_risk.serving.record.shipper.files import Files, Seen
 from customer_risk.serving.record.shipper.progress import Progress
 
-_FULL: Final = 0.8  # of what the outbox may take: beyond it, done files make room at once
+_FULL: Final = 0.8  # share of the outbox's size above which done files are removed at once
 _ORPHAN_SECONDS: Final = 60.0
 _PARTS: Final = (
     ".lock",
     f"{SQLITE_SUFFIX}-wal",
     f"{SQLITE_SUFFIX}-shm",
     f"{SUFFIX}{UNFINISHED}",
-)  # of files beside an outbox file, or of one that is being made
+)  # suffixes of files beside an outbox file, and of new files
 _log = logging.getLogger("serving.record")
 
 
 class Retention:
-    """Cleans one outbox folder; `torn(count)` is called with how many more records a file put aside may hold.
+    """Cleans one outbox folder; `damaged(count)` is called for a file that is moved to quarantine.
 
-    A file is done once its writer is gone and every sink of `sinks` is past its last record.
+    A file is done once it has no writer and every sink of `sinks` has passed its last record.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Retention:
         *,
         most_bytes: int,
         keep_seconds: float,
-        torn: Callable[[int], object] = lambda _: None,
+        damaged: Callable[[int], object] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
@@ -51,12 +51,12 @@ class Retention:
         self._sinks = sinks
         self._most = most_bytes
         self._keep = keep_seconds
-        self._torn = torn
+        self._damaged = damaged
         self._clock = clock
         self._whole: set[str] = set()
 
     def run(self) -> None:
-        """Go over all files, the oldest first."""
+        """Check all files, the oldest first."""
         found = self._files_found()
         size = sum(each.st_size for each in found.values())
         for seen in self._files.look():
@@ -72,12 +72,12 @@ class Retention:
         self._remove_orphans(found)
 
     def done(self, seen: Seen) -> bool:
-        """Return whether a file has nothing more to give."""
+        """Return whether a file has no writer and every sink has all of its records."""
         source = seen.file.source
         return not seen.alive and all(self._progress.cursor(sink, source) >= seen.last for sink in self._sinks)
 
     def _in_order(self, seen: Seen) -> bool:
-        """Return whether all of a file could be read; put it aside where not."""
+        """Return whether all of a file could be read; if not, move it to quarantine."""
         source = seen.file.source
         if source in self._whole:
             return True
@@ -86,9 +86,12 @@ class Retention:
             self._whole.add(source)
             return True
         if not damaged:
-            self._torn(1)  # at least: how many it held can't be known
-        _log.error("the outbox file %s is torn; it is put aside, its sound records are shipped", seen.file.path.name)
-        seen.file.set_aside()
+            self._damaged(1)  # at least one record; the number is unknown
+        _log.error(
+            "the outbox file %s is damaged; it is moved to quarantine, and its undamaged records were shipped",
+            seen.file.path.name,
+        )
+        seen.file.quarantine()
         self._forget(seen)
         return False
 
@@ -107,7 +110,7 @@ class Retention:
         return found
 
     def _remove_orphans(self, found: Mapping[str, os.stat_result]) -> None:
-        """Remove what a removal that was cut short left; not what a writer has only begun to make."""
+        """Remove the files that an interrupted removal left, but not a writer's new files."""
         before = self._clock() - _ORPHAN_SECONDS
         for name, each in found.items():
             source, _, rest = name.partition(".")

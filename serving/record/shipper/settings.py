@@ -53,11 +53,11 @@ class ShipSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         kinds = Counter(type(each).__name__ for each in self.sinks)
         if max(kinds.values()) > 1:
             raise ConfigError(
-                "record.ship.sinks has two of one type.", remedy="Progress is kept by type: give each once."
+                "record.ship.sinks has two of one type.", remedy="Progress is kept by type: give each type once."
             )
         if any(each in self.sinks for each in self.anchors):
             raise ConfigError(
-                f"{ANCHORS} names a sink.",
+                f"{ANCHORS} names the same place as a sink.",
                 remedy="Name a folder or a bucket that those who can write to the sink can't write to.",
             )
 

@@ -29,7 +29,7 @@ from customer_risk.serving.record.shipper.status import Measure, Status
 from customer_risk.serving.record.sinks.factory import open_sink
 from customer_risk.serving.record.sinks.interface import Sink, SinkUnavailable
 
-_LOCK_SECONDS: Final = 0.5  # between two tries to take the lock
+_LOCK_SECONDS: Final = 0.5  # between two attempts to take the lock
 _TICK_SECONDS: Final = 1.0
 _ADOPT_SECONDS: Final = 10.0
 _log = logging.getLogger("serving.record")
@@ -37,13 +37,13 @@ OpenSinks = Callable[[str], Sequence[Sink]]
 
 
 class ProgressDamaged(CustomerRiskError):
-    """The progress was damaged while the shipper worked."""
+    """The progress was damaged while the shipper ran."""
 
 
 class Shipper:
-    """Ships one outbox folder to the sinks that `open_sinks` makes for its identity.
+    """Ships one outbox folder to the sinks that `open_sinks` makes for the folder's identity.
 
-    `adopted`: the folder was left in the spool, and is removed once it is empty.
+    An `adopted` folder is in the spool, and is removed once it is empty.
     """
 
     def __init__(self, config: ShipperConfig, open_sinks: OpenSinks | None = None, *, adopted: bool = False) -> None:
@@ -71,7 +71,7 @@ class Shipper:
         try:
             recover(self._folder, self._spool)
             self._progress = Progress(self._folder)
-            if self._progress.set_aside:
+            if self._progress.was_damaged:
                 self._note_damage(1)
             try:
                 self._ship()
@@ -117,12 +117,12 @@ class Shipper:
             [sink.name for sink in sinks],
             most_bytes=self._config.most_bytes,
             keep_seconds=0 if self._adopted else ship.keep_seconds,
-            torn=self._note_damage,
+            damaged=self._note_damage,
         )
         threads = [threading.Thread(target=each.run, args=(self.ending,), daemon=True) for each in self._workers]
         self._anchoring = Anchoring(self._config, self._progress)
-        noting = threading.Thread(target=self._anchoring.run, args=(self.ending.stopping,), daemon=True)
-        for thread in (*threads, noting):
+        anchoring = threading.Thread(target=self._anchoring.run, args=(self.ending.stopping,), daemon=True)
+        for thread in (*threads, anchoring):
             thread.start()
         with self._served():
             while not self.ending.stopping.is_set() and not self._empty() and not self._progress.broken:
@@ -131,7 +131,7 @@ class Shipper:
             if not self.ending.stopping.is_set():  # an adopted folder is empty, or the progress is damaged
                 self.ending.begin(_TICK_SECONDS)
             self._end(threads)
-            self._note_ends(noting)
+            self._write_last_anchor(anchoring)
         if self._progress.broken:
             raise ProgressDamaged(
                 f"{self._folder / NAME} is damaged.",
@@ -149,12 +149,12 @@ class Shipper:
         self._tick()
         self._log_what_is_left()
 
-    def _note_ends(self, noting: threading.Thread) -> None:
+    def _write_last_anchor(self, anchoring: threading.Thread) -> None:
         """Write a last anchor of the chains' ends, if there is time."""
-        noting.join(max(0.0, self.ending.at - time.monotonic()))
-        if not noting.is_alive():
+        anchoring.join(max(0.0, self.ending.at - time.monotonic()))
+        if not anchoring.is_alive():
             if not self.ending.over:
-                self._anchoring.note()
+                self._anchoring.write()
             self._anchoring.close()
 
     @contextmanager
@@ -177,15 +177,15 @@ class Shipper:
                 status.sinks[name].add(sink)
             self.status = status
             status.write(self._folder)
-        except (OSError, sqlite3.Error):  # a full disk, say: the workers, which empty it, go on
+        except (OSError, sqlite3.Error):  # such as a full disk, which the workers will empty
             if self._orderly:  # logged once: every second would hide other lines
-                _log.exception("the outbox can't be kept in order; the shipper tries again every second")
+                _log.exception("the outbox can't be cleaned or measured; the shipper tries again every second")
             self._orderly = False
         else:
             self._orderly = True
 
     def _take_over(self) -> None:
-        """Ship what other pods left in the spool."""
+        """Ship the outboxes of other pods in the spool."""
         for path, (child, thread) in list(self._children.items()):
             if not thread.is_alive():
                 del self._children[path]
@@ -204,7 +204,7 @@ class Shipper:
                 thread.start()
 
     def run_adopted(self) -> None:
-        """Run in a thread of the shipper that adopts."""
+        """Ship an adopted folder; log errors instead of raising."""
         try:
             self.run()
         except (CustomerRiskError, OSError, sqlite3.Error):
@@ -227,11 +227,11 @@ class Shipper:
                 each.lag_bytes,
                 self._folder,
                 name,
-                each.error or "there was no time",
+                each.error or "not shipped before the end",
             )
 
     def _leave(self) -> None:
-        """Remove an adopted folder that is empty; move to the spool what the pod would take with it."""
+        """Remove an adopted folder if it is empty; move an own folder with unshipped records to the spool."""
         if self._adopted:
             if self._empty():
                 discard(self._folder)
@@ -240,7 +240,7 @@ class Shipper:
         if self._spool is None or not (unshipped or has_letters(self._folder)):
             return
         if any(seen.alive for seen in self._files.look()):
-            _log.error("%s isn't moved to the spool, since somebody still writes it", self._folder)
+            _log.error("%s isn't moved to the spool, since a process still writes it", self._folder)
             return
         try:
             spool(self._folder, self._spool, self._progress.shipper)
@@ -252,7 +252,7 @@ class Shipper:
 def ship(config: ShipperConfig, shipper: Shipper | None = None) -> Status:
     """Ship an outbox until the shipper's `ending`, and return the status, which says what is left.
 
-    Raises ConfigError where a sink can't work.
+    Raises ConfigError if a sink can't work.
     """
     config.ship.check()
     return (shipper or Shipper(config)).run()

@@ -21,17 +21,17 @@ from customer_risk.serving.record.sinks.batch import RecordBatch
 from customer_risk.serving.record.sinks.interface import RecordRefused, Segment, Sink, SinkUnavailable
 from customer_risk.serving.record.sinks.recovery import KeptFile, Recoverable, Recovered
 
-_IDLE_SECONDS: Final = (0.05, 0.5)  # bounds of the wait between two looks for records, a quarter of `batch_seconds`
+_IDLE_SECONDS: Final = (0.05, 0.5)  # bounds of the wait for records, which is a quarter of `batch_seconds`
 _READ_AT_ONCE: Final = 1000  # records
 _FIRST_WAIT: Final = 0.25
 _LONGEST_WAIT: Final = 30.0
-_LONGEST_WAIT_ENDING: Final = 1.0  # once the end is near, a sink that comes back is worth asking often
+_LONGEST_WAIT_ENDING: Final = 1.0  # during the drain, so that a sink that recovers still gets records
 _log = logging.getLogger("serving.record")
 
 
 @dataclass
 class Counts:
-    """What a worker has done since the process began; `error` is empty while its sink accepts records."""
+    """A worker's counts since the process began; `error` is why the last write failed, else empty."""
 
     shipped: int = 0
     failures: int = 0
@@ -40,28 +40,27 @@ class Counts:
 
 
 class Drain:
-    """When to end: `stopping` once nothing is left to ship, `at` (of time.monotonic()) in any case."""
+    """When to end: after `stopping` is set, once all is shipped; at `at` (time.monotonic()) in any case."""
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
         self.at = float("inf")
 
     def begin(self, seconds: float) -> None:
-        """Ship what is left, within `seconds`."""
+        """Begin to ship the remaining records, for at most `seconds`."""
         self.at = time.monotonic() + seconds
         self.stopping.set()
 
     @property
     def over(self) -> bool:
-        """Return whether the time is over."""
+        """Whether the time is over."""
         return time.monotonic() >= self.at
 
 
 class SinkWorker:
-    """Brings every record of an outbox to one sink, exactly once; `run` in a thread of its own.
+    """Ships every record of an outbox to one sink, exactly once; call `run` in a thread of its own.
 
-    `damaged(count)` is called with the number of records that can't be read, once for each however many workers share
-    a `reader`.
+    `damaged(count)` is called with the number of newly found damaged records. Workers share a `reader`.
     """
 
     def __init__(
@@ -83,19 +82,19 @@ class SinkWorker:
         self._settings = settings
         self._damaged = damaged
         self._reader = reader or Reader()
-        self._kept: tuple[Plan, Batch] | None = None  # so that another try needn't read again
+        self._kept: tuple[Plan, Batch] | None = None  # so that a repeated write doesn't read again
         self._waiting: dict[str, tuple[int, float]] = {}
         self._turn = ""  # the file that was served last
         self._lost = isinstance(sink, Recoverable) and progress.lost(sink.name)
         self._idle = min(max(settings.batch_seconds / 4, _IDLE_SECONDS[0]), _IDLE_SECONDS[1])
 
     def run(self, ending: Drain) -> None:
-        """Ship until there is nothing left after `ending` has begun, or its time is over."""
+        """Ship until all is shipped after `ending` has begun, or until its time is over."""
         failures, backoff = 0, Backoff(_FIRST_WAIT, _LONGEST_WAIT, jitter=True)
         while not ending.over:
             try:
                 moved = self.step(hurry=ending.stopping.is_set())
-            except Exception as error:  # noqa: BLE001  whatever it is, the next try may succeed, and other sinks go on
+            except Exception as error:  # noqa: BLE001  the next attempt may succeed, and other sinks go on
                 failures += 1
                 self._fail(error, failures)
                 self._wait_to_retry(backoff, ending)
@@ -113,9 +112,9 @@ class SinkWorker:
         self._sink.close()
 
     def step(self, *, hurry: bool = False) -> bool:
-        """Carry out one plan, and return whether there was one; with `hurry`, records wait for no others.
+        """Execute one plan; return whether there was one. With `hurry`, records don't wait for a full batch.
 
-        Raises what the sink does, and what reading and writing the disk does; another step tries again.
+        Raises the errors of the sink and of the disk; the next step tries again.
         """
         if self._lost:
             self._recover()
@@ -130,7 +129,7 @@ class SinkWorker:
         return True
 
     def _recover(self) -> None:
-        """Find out which records of the outbox the sink has, before writing to it: the new progress doesn't say."""
+        """Store which records of the outbox the sink has, after the progress was lost."""
         seen = [each for each in self._files.look() if each.last]
         if seen and isinstance(self._sink, Recoverable):
             found = self._sink.recover(KeptFile(each.file.source, partial(_batches, each)) for each in seen)
@@ -159,9 +158,9 @@ class SinkWorker:
         self.counts.shipped += len(numbers)
 
     def _refuse(self, plan: Plan, batch: Batch, refused: dict[int, str]) -> None:
-        """Take refused records out of a plan, of which nothing was written."""
+        """Remove refused records from a plan of which nothing was written."""
         if not refused:
-            raise SinkUnavailable(f"{self.name} refuses records without naming one.", remedy="It is tried again.")
+            raise SinkUnavailable(f"{self.name} refuses records without naming them.", remedy="It is tried again.")
         self._bury(plan.source, {seq: (why, batch.document(seq)) for seq, why in refused.items()})
         plan = plan._replace(left_out=tuple(sorted({*plan.left_out, *refused})))
         self._progress.intend(self.name, plan)
@@ -173,7 +172,7 @@ class SinkWorker:
         _log.error("%s: %d records are dead letters, the first: %s", self.name, len(letters), letters[min(letters)][0])
 
     def _next(self, *, hurry: bool) -> Plan | None:
-        """Plan the next write, None where nothing is due; files take turns."""
+        """Return the plan of the next write, or None if nothing is due; files take turns."""
         seen = self._files.look()
         place = sum(each.file.source <= self._turn for each in seen)
         for each in (*seen[place:], *seen[:place]):
@@ -183,7 +182,7 @@ class SinkWorker:
         return None
 
     def _due(self, seen: Seen, done: int) -> bool:
-        """Return whether a file's records have waited long enough for others."""
+        """Return whether a file's records are to be shipped now: a full batch, or one that waited long enough."""
         if not seen.alive or seen.last - done >= self._settings.batch_records:
             return True
         now = time.monotonic()
@@ -205,7 +204,7 @@ class SinkWorker:
         return plan
 
     def _batch(self, plan: Plan) -> Batch | None:
-        """Return a plan's records, read anew after a restart; None where they are gone and the plan was given up."""
+        """Return a plan's records, read again after a restart; if their file is gone, drop the plan and return None."""
         if self._kept is not None and self._kept[0] == plan:
             return self._kept[1]
         file = next((each.file for each in self._files.look() if each.file.source == plan.source), None)
@@ -228,10 +227,10 @@ class SinkWorker:
             self._damaged(new)
 
     def _left(self) -> bool:
-        """Return whether records may still come, or aren't shipped."""
+        """Return whether a file still has a writer, or records that aren't shipped."""
         return any(
             seen.alive or self._progress.cursor(self.name, seen.file.source) < seen.last
-            for seen in self._files.look(now=True)  # a record may have been written a moment ago
+            for seen in self._files.look(now=True)  # include the latest records
         )
 
     def _fail(self, error: Exception, failures: int) -> None:

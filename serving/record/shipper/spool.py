@@ -1,7 +1,7 @@
-"""The spool: where a pod that ends leaves what it couldn't ship, for another pod's shipper.
+"""The spool: a folder to which an ending pod moves its unshipped outbox, for another pod's shipper.
 
-A folder of the spool is a whole outbox with its progress and its shipper's identity. It is copied under another name,
-and renamed once it is whole: from then on it is the one that counts, and what stands in the old place is removed.
+Each folder of the spool is a whole outbox with its progress and its shipper's identity. It is copied under a temporary
+name and then renamed. From then on the copy is valid, and the original is removed.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from customer_risk.serving.record.outbox.sqlite_file import SQLITE_SUFFIX
 from customer_risk.serving.record.shipper.dead_letters import DEAD
 from customer_risk.serving.record.shipper.progress import NAME as PROGRESS
 
-_MARK: Final = "spooling"  # in the outbox: the name of the copy that may have taken its place
+_MARK: Final = "spooling"  # file in the outbox with the temporary name of the copy
 _PARTIAL: Final = ".partial"
 _LETTERS: Final = (DEAD, QUARANTINE)
 _log = logging.getLogger("serving.record")
 
 
 def spool(folder: Path, spool_folder: Path, shipper: str) -> None:
-    """Move an outbox that nobody writes any more to the spool, with the progress, whose file must be closed.
+    """Move an outbox without a writer to the spool, with its progress, which must be closed.
 
-    Raises OSError, and the outbox is as it was.
+    Raises OSError; the outbox is then unchanged.
     """
     place = spool_folder / shipper
     partial = place.with_name(place.name + _PARTIAL)
@@ -41,7 +41,7 @@ def spool(folder: Path, spool_folder: Path, shipper: str) -> None:
         write_file(folder / _MARK, partial.name.encode())
         partial.rename(place)
     except OSError:
-        if partial.exists():  # the mark first: without the partial copy it would mean that the spool has the files
+        if partial.exists():  # delete the mark first: a mark without a partial copy means that the move succeeded
             (folder / _MARK).unlink(missing_ok=True)
             shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -50,16 +50,17 @@ def spool(folder: Path, spool_folder: Path, shipper: str) -> None:
 
 
 def recover(folder: Path, spool_folder: Path | None) -> None:
-    """Finish a move that was cut short: what was renamed is another's now, what wasn't is ours still.
+    """Complete an interrupted move if the copy was renamed; otherwise undo it.
 
-    Raises ConfigError where that can't be told, since the spool isn't there.
+    Raises ConfigError if the spool is missing, since the state of the move is then unknown.
     """
     mark = folder / _MARK
     if not mark.exists():
         return
     if spool_folder is None or not spool_folder.is_dir():
         raise ConfigError(
-            "record.ship.spool isn't there, and the outbox was on its way to it.", remedy="Mount the same spool again."
+            "record.ship.spool is missing, and a move of the outbox to it was interrupted.",
+            remedy="Mount the same spool again.",
         )
     partial = spool_folder / mark.read_text()
     if partial.exists():
@@ -70,7 +71,7 @@ def recover(folder: Path, spool_folder: Path | None) -> None:
 
 
 def spooled(spool_folder: Path) -> list[Path]:
-    """Find the outboxes that were left, the whole ones alone."""
+    """Return the outboxes in the spool, without partial copies."""
     if not spool_folder.is_dir():
         return []
     return sorted(path for path in spool_folder.iterdir() if path.is_dir() and not path.suffix)
@@ -82,7 +83,7 @@ def has_letters(folder: Path) -> bool:
 
 
 def discard(folder: Path) -> None:
-    """Remove a spooled outbox that is empty; dead letters and what is in quarantine stay, in `<folder>.letters`."""
+    """Remove an empty outbox from the spool; its dead letters and quarantine are kept in `<folder>.letters`."""
     if has_letters(folder):
         kept = folder.with_name(folder.name + ".letters")
         kept.mkdir(exist_ok=True)
@@ -95,7 +96,7 @@ def discard(folder: Path) -> None:
 def _copy(folder: Path, partial: Path) -> None:
     partial.mkdir(0o700)
     for path in _moved(folder):
-        shutil.copy(path, partial / path.name)  # with its mode: other users must not read records
+        shutil.copy(path, partial / path.name)  # keeps the mode, so that other users can't read records
     for name in _LETTERS:
         if (folder / name).is_dir():
             shutil.copytree(folder / name, partial / name)
@@ -108,7 +109,7 @@ def _moved(folder: Path) -> Iterator[Path]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove what was moved; the mark last, so that this too can be cut short."""
+    """Remove the original of a moved outbox, the mark last, so that an interruption can be recovered."""
     for file in find_files(folder):
         file.remove()
     for name in _LETTERS:

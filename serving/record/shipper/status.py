@@ -1,4 +1,4 @@
-"""What a shipper tells of itself, in a file beside the outbox."""
+"""The shipper's status, in a file beside the outbox."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NAME: Final = "status.json"
 
 
 class SinkStatus(msgspec.Struct, kw_only=True):
-    """One sink's part.
+    """The status of one sink.
 
-    lag_records, lag_bytes   that it has yet to get; the bytes by the outbox's mean
-    lag_seconds              age of the oldest of them
-    shipped, failures        records and failed writes, since the process began
-    dead_letters             records that it refused, or that can't be told, likewise
-    error                    why its last write failed; empty after one that didn't
+    lag_records, lag_bytes   records that the sink doesn't have yet, and their approximate bytes
+    lag_seconds              age of the oldest of these records
+    shipped, failures        records shipped and writes failed, since the process began
+    dead_letters             records that were refused or can't be decoded, since the process began
+    error                    why the last write failed; empty if it succeeded
     """
 
     lag_records: int = 0
@@ -38,7 +38,7 @@ class SinkStatus(msgspec.Struct, kw_only=True):
     error: str = ""
 
     def add(self, other: SinkStatus) -> None:
-        """Add what another shipper of this process tells of the same sink."""
+        """Add the status of the same sink in another shipper of this process."""
         self.lag_seconds = max(self.lag_seconds, other.lag_seconds)
         self.error = self.error or other.error
         for name in ("lag_records", "lag_bytes", "shipped", "failures", "dead_letters"):
@@ -46,12 +46,12 @@ class SinkStatus(msgspec.Struct, kw_only=True):
 
 
 class Status(msgspec.Struct, kw_only=True):
-    """All of it.
+    """The status of a shipper.
 
-    at            seconds since 1970
+    at            time of the measurement, in seconds since 1970
     files, bytes  in the outbox folder
-    quarantined   records that couldn't be read, since the process began
-    adopted       spooled folders of other pods that are being shipped
+    quarantined   damaged records, since the process began
+    adopted       outboxes of other pods in the spool that are being shipped
     """
 
     at: float
@@ -62,14 +62,14 @@ class Status(msgspec.Struct, kw_only=True):
     sinks: dict[str, SinkStatus] = {}
 
     def add(self, other: Status) -> None:
-        """Add what the shipper of a spooled folder tells."""
+        """Add the status of the shipper of an adopted folder."""
         self.adopted += 1
         self.quarantined += other.quarantined
         for name, each in other.sinks.items():
             self.sinks.setdefault(name, SinkStatus()).add(each)
 
     def without_lag(self) -> Status:
-        """Return what was counted, without what was measured."""
+        """Return the counts, without the lag."""
         kept = {
             name: SinkStatus(shipped=each.shipped, failures=each.failures, dead_letters=each.dead_letters)
             for name, each in self.sinks.items()
@@ -77,7 +77,7 @@ class Status(msgspec.Struct, kw_only=True):
         return Status(at=self.at, quarantined=self.quarantined, sinks=kept)
 
     def write(self, folder: Path) -> None:
-        """Write it to the outbox folder, whole or not at all; it needn't survive the machine."""
+        """Write the status to the outbox folder, atomically and without a sync."""
         temporary = folder / f".{NAME}.partial"
         try:
             temporary.write_bytes(msgspec.json.encode(self))
@@ -87,27 +87,27 @@ class Status(msgspec.Struct, kw_only=True):
 
 
 def read(folder: Path) -> Status:
-    """Read what the shipper of an outbox told last; raises ConfigError where none has been at work."""
+    """Return the last status of an outbox's shipper; raises ConfigError if there is none."""
     try:
         return msgspec.json.decode((folder / NAME).read_bytes(), type=Status)
     except FileNotFoundError as error:
         raise ConfigError(
-            f"No shipper has been at work in {folder}.", remedy="Start `customer-risk ship`, or the server."
+            f"No shipper has run in {folder}.", remedy="Start `customer-risk ship`, or the server."
         ) from error
 
 
 class Measure:
-    """Measures how far behind the workers are."""
+    """Measures the lag of the workers."""
 
     def __init__(self, files: Files, progress: Progress, clock: Callable[[], float] = time.time) -> None:
         self._files = files
         self._progress = progress
         self._clock = clock
         self._ages: dict[tuple[str, int], float] = {}
-        self._sizes: dict[str, int] = {}  # of files that no process writes any more
+        self._sizes: dict[str, int] = {}  # of files without a writer
 
     def take(self, workers: Iterable[SinkWorker], *, quarantined: int) -> Status:
-        """Measure now."""
+        """Return the current status."""
         seen = [(each, self._size(each)) for each in self._files.look()]
         self._sizes = {each.file.source: size for each, size in seen if not each.alive}
         status = Status(at=self._clock(), files=len(seen), bytes=sum(size for _, size in seen), quarantined=quarantined)
@@ -135,8 +135,8 @@ class Measure:
 
 
 def _moment(file: OutboxFile, after: int, otherwise: float) -> float:
-    """Return when the first record after a number was made, in seconds since 1970."""
+    """Return the time of the first record after a number, in seconds since 1970."""
     try:
         return decode(file.read(after, 1)[0].body).at / 1e6
-    except Exception:  # noqa: BLE001  whatever is wrong with it is told by those who ship it
+    except Exception:  # noqa: BLE001  the workers report a record that can't be read
         return otherwise

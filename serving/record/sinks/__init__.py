@@ -1,1 +1,1 @@
-"""Where the decision record is moved to: folders, object stores, tables."""
+"""Sinks of the decision record: folders, object stores and tables."""

@@ -1,4 +1,4 @@
-"""Anchors: the ends of a sink's chains at some time, stored where those who can write to the sink can't write.
+"""Anchors: the ends of a sink's chains at some time, stored outside the reach of those who can write to the sink.
 
 In a log, an anchor is the label `anchor` of a line. In a store, it is an object that is written once,
 `anchors/<time>-<sink>-<shipper>.json`.
@@ -11,10 +11,8 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
-from customer_risk.serving.record.sinks.manifest import ERASURES, Link, encode, end_of_erasures
+from customer_risk.serving.record.sinks.manifest import ERASURES, Link, Readable, encode, end_of_erasures
 from customer_risk.serving.record.sinks.objects import Objects
 
 ANCHORS: Final = "anchors/"
@@ -22,7 +20,7 @@ MESSAGE: Final = "anchor"
 _log = logging.getLogger("serving.record")
 
 
-class Anchor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Anchor(Readable, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The ends of chains at some time.
 
     at          that time, RFC 3339
@@ -35,14 +33,6 @@ class Anchor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sink: str
     shipper: str
     heads: dict[str, Link]
-
-    @classmethod
-    def read(cls, data: bytes) -> Anchor | None:
-        """Return the anchor in `data`, or None if `data` is not a valid anchor."""
-        try:
-            return msgspec.json.decode(data, type=cls)
-        except msgspec.MsgspecError:
-            return None
 
 
 def anchor_of(objects: Objects, sink: str, shipper: str, end: Link, now: dt.datetime) -> Anchor:

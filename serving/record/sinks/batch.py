@@ -1,4 +1,4 @@
-"""Records in batches: read once, and written by each sink without a dictionary for each record."""
+"""Batches of records, which sinks write without making a dictionary for each record."""
 
 from __future__ import annotations
 

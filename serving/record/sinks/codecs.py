@@ -1,4 +1,4 @@
-"""What a form of segments does: it writes documents as bytes and reads them back."""
+"""The interface of a form of segments: it writes documents as bytes and reads them back."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ class SegmentUnreadable(CustomerRiskError):
 
 
 class Form(Protocol):
-    """Writes and reads segments; both raise ValueError."""
+    """Writes and reads segments; all methods raise ValueError."""
 
     def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
-        """Write documents."""
+        """Return documents as bytes."""
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:
-        """Read them back."""
+        """Return the documents, in order."""
+
+    def ids(self, data: bytes) -> list[str]:
+        """Return the ids of the records, in order, in a tenth of the time of `decode`."""
 
     def check_exact(self, data: bytes, documents: Sequence[dict[str, Any]]) -> None:
         """Raise ValueError if the bytes hold more than the documents from `decode`, or hold them in another form."""

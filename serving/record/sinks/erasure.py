@@ -1,10 +1,10 @@
-"""Erases a person's data from stored records, and keeps that there was a decision.
+"""Erases a person's data from stored records, but not that there was a decision.
 
-First, segments without the data are written, with their remaining salts. Then the erasure is written, at the next place
+First, segments without the data are written, with their remaining salts. Then the erasure is written as the next one
 in the chain of erasures. Then the old segments are deleted.
 
-An erasure holds the store's lock from its first read to its end. It starts again if an erasure of an earlier
-release, which ignores the lock, takes that place meanwhile, or if a segment is deleted before it is read.
+An erasure holds the store's lock from its first read to its end. An erasure of an earlier release ignores the lock.
+This erasure starts again if such an erasure takes the next number, or deletes a segment before it is read.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ from customer_risk.serving.record.sinks.manifest import (
     number_of,
     stem,
 )
-from customer_risk.serving.record.sinks.objects import Objects
-from customer_risk.serving.record.sinks.parallel_reads import fetch
+from customer_risk.serving.record.sinks.objects import Objects, fetch
 from customer_risk.serving.record.sinks.proof import CUSTOMER, Salts, customer_digest, salts_key
 from customer_risk.serving.record.sinks.search import Skipped, decode_or_skip
 
@@ -45,7 +44,7 @@ LEGAL_BASIS: Final = (
     "GDPR article 17(3)(b): that a decision was made, when, which and by what model is kept by legal obligation."
 )
 _BLANK: Final = erased_values(Document)
-_TRIES: Final = 20  # attempts, while others change the store
+_TRIES: Final = 20  # attempts, if other processes change the store
 
 
 class _Changed(Exception):
@@ -71,7 +70,7 @@ def erase(
     take_lock: bool = False,
     skipped: Skipped | None = None,
 ) -> Erasure:
-    """Replace every segment that holds a customer's records by one without their data; `customer_id` as recorded.
+    """Replace every segment with a customer's records by one without their data; `customer_id` as recorded.
 
     An erasure that was interrupted is completed by the next one. Segments that no manifest names yet aren't changed,
     because their shipper may write them again; they are returned as `waiting`. If the customer has no records, nothing
@@ -82,7 +81,7 @@ def erase(
     customer can have.
     """
     if customer_id in {"", ERASED}:
-        raise ValueError(f"{customer_id!r} is no customer's id")
+        raise ValueError(f"{customer_id!r} is not a customer's id")
     erasure = Erasure(
         id=uuid7(int(now.timestamp() * 1000)),
         at=now.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
@@ -112,7 +111,7 @@ class _Attempt:
         self._skipped = skipped
         self._lock = lock
         self._forms = Forms()
-        # Read before the segments are listed: a segment that is named later counts as not named yet.
+        # Read this before listing the segments: a segment that gets its manifest later counts as unnamed.
         self._named = {manifest.key for _, manifest, _ in manifests(objects) if manifest is not None}
         self._before = erasures(objects)
         self._gone: set[str] = set()
@@ -123,19 +122,14 @@ class _Attempt:
     def erase(self, erasure: Erasure) -> Erasure:
         """Erase a person's data and return the erasure; raises _Changed if the store was changed meanwhile."""
         self._lock.check()
-        ended = self._end_what_was_begun(erasure.customer)
+        ended = self._complete_interrupted(erasure.customer)
         link = _end(self._before)
         replaced, waiting = self._replace(erasure.customer, link.n)
         if not replaced:
             return ended if ended is not None and not waiting else _with(erasure, waiting=tuple(waiting))
         earlier = {} if link.n else {each.key: digest(each.data) for each in self._before}
         made = _with(
-            erasure,
-            replaced=tuple(replaced),
-            waiting=tuple(waiting),
-            n=link.n,
-            previous=link.previous,
-            earlier=earlier,
+            erasure, replaced=tuple(replaced), waiting=tuple(waiting), n=link.n, previous=link.previous, earlier=earlier
         )
         data, key = encode(made), erasure_key(link.n)
         self._lock.check()
@@ -151,7 +145,7 @@ class _Attempt:
             self._named.add(each.new_key)
             self._gone.add(each.old_key)
 
-    def _end_what_was_begun(self, customer: str) -> Erasure | None:
+    def _complete_interrupted(self, customer: str) -> Erasure | None:
         """Complete the erasures that a crash interrupted; return the customer's own if it is one of them."""
         ended = None
         stems = {stem(key) for key in self._named}

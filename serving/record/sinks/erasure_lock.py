@@ -1,4 +1,4 @@
-"""The lock of a store's erasures: one erasure at a time, whatever machine it runs on."""
+"""The lock of a store's erasures: one erasure at a time, over all machines."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ErasureLock:
 
 @contextmanager
 def erasure_lock(objects: Objects, *, by: str, at: str, take: bool = False) -> Iterator[ErasureLock]:
-    """Hold the lock of a store's erasures. `take` replaces the lock of an erasure whose process is dead.
+    """Hold the lock of a store's erasures during the context. `take` replaces the lock of a dead process.
 
     The lock is an object at a fixed key. Creating it fails if it exists. It is deleted at the end of the erasure, also
     after an error; only a process that was killed leaves it. Raises ErasureRunning if another erasure holds it, and

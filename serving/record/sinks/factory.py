@@ -1,11 +1,11 @@
-"""Chooses a sink by its settings and a segment's form by its key; loads the libraries that each needs."""
+"""Chooses a sink by its settings, and a segment's form by its key; loads only the libraries that these need."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.record.sinks.codecs import PARQUET, Form, SegmentUnreadable
@@ -24,9 +24,6 @@ from customer_risk.serving.record.sinks.settings import (
     SinkSettings,
 )
 
-if TYPE_CHECKING:
-    from customer_risk.serving.record.sinks.parquet_ids import ParquetIds
-
 _SEARCHED: Final = ("decision_id", "recorded_at", "customer_id")
 
 
@@ -34,11 +31,11 @@ class Forms:
     """Reads and writes segments of every form."""
 
     def encode(self, key: str, documents: Sequence[dict[str, Any]]) -> bytes:
-        """Write documents in the form of a key."""
+        """Return documents as bytes, in the form of a key."""
         return self.of(key).encode(documents)
 
     def decode(self, key: str, data: bytes) -> list[dict[str, Any]]:
-        """Read a segment's documents; raises SegmentUnreadable."""
+        """Return a segment's documents; raises SegmentUnreadable."""
         try:
             documents = self.of(key).decode(data)
             _check_searched(documents)
@@ -53,23 +50,17 @@ class Forms:
     def ids(self, key: str, data: bytes) -> list[str]:
         """Return the ids of a segment's records, in a tenth of the time of `decode`; raises SegmentUnreadable."""
         try:
-            return self._parquet_ids.read(data) if key.endswith(PARQUET) else Lines().ids(data)
+            return self.of(key).ids(data)
         except ValueError as error:
             raise SegmentUnreadable(key, error) from error
 
     def of(self, key: str) -> Form:
-        """Return the form of a key, or of its suffix alone; raises ValueError for one that isn't known."""
+        """Return the form of a key, or of its suffix alone; raises ValueError for an unknown one."""
         if key.endswith(PARQUET):
             return self._parquet
         if key.endswith(NDJSON):
             return Lines()
-        raise ValueError(f"{key} is of no known form")
-
-    @cached_property
-    def _parquet_ids(self) -> ParquetIds:
-        from customer_risk.serving.record.sinks.parquet_ids import ParquetIds
-
-        return ParquetIds()
+        raise ValueError(f"{key} has an unknown form")
 
     @cached_property
     def _parquet(self) -> Form:

@@ -1,4 +1,4 @@
-"""Objects as files of a folder."""
+"""Objects as files in a folder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from customer_risk.model.files import read_file
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.settings import SINKS
 
-_ASIDE: Final = ".unfinished"  # folder of incomplete files
+_UNFINISHED: Final = ".unfinished"  # folder of incomplete files
 _ABANDONED_SECONDS: Final = 3600
 
 
 class LocalObjects:
-    """Objects as files of `folder`, which survive a crash of the machine once `create` has returned.
+    """Objects as files in `folder`; once `create` has returned, they survive a crash of the machine.
 
     Messages name the setting `setting`.
     """
@@ -39,11 +39,11 @@ class LocalObjects:
         except SinkUnavailable as error:
             raise ConfigError(
                 f"{self._setting}: the folder {self._folder} can't be used: {error.problem}",
-                remedy="Name a folder to write, on a file system with hard links.",
+                remedy="Name a folder that can be written, on a file system with hard links.",
             ) from error
 
     def get(self, key: str) -> bytes | None:
-        """Return a file's bytes, None if there is none."""
+        """Return a file's bytes, or None if it is missing."""
         with _reaching(self._folder):
             try:
                 return read_file(self._path(key))
@@ -52,23 +52,23 @@ class LocalObjects:
 
     def create(self, key: str, data: bytes) -> bool:
         """Write a temporary file and link it to its name; return False if the name exists."""
-        path, aside = self._path(key), self._folder / _ASIDE / uuid.uuid4().hex
+        path, unfinished = self._path(key), self._folder / _UNFINISHED / uuid.uuid4().hex
         with _reaching(self._folder):
             if path.exists():
                 return False
-            _make(aside.parent)
+            _make(unfinished.parent)
             _make(path.parent)
             try:
-                with aside.open("xb") as file:
+                with unfinished.open("xb") as file:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
                 try:
-                    os.link(aside, path)
+                    os.link(unfinished, path)
                 except FileExistsError:
                     return False
             finally:
-                aside.unlink(missing_ok=True)
+                unfinished.unlink(missing_ok=True)
             _keep_names(path.parent)
         return True
 
@@ -99,8 +99,8 @@ class LocalObjects:
         return self._folder / key
 
     def _sweep(self) -> None:
-        """Remove unfinished files of killed processes: they are not listed, so an erasure would miss their records."""
-        for path in (self._folder / _ASIDE).iterdir():
+        """Remove unfinished files of killed processes; they aren't listed, so an erasure would miss their records."""
+        for path in (self._folder / _UNFINISHED).iterdir():
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
                     path.unlink()
@@ -112,7 +112,7 @@ def _reaching(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SinkUnavailable(
-            f"The folder {folder} fails: {error}.", remedy="It is tried again; see to its disk and its rights."
+            f"The folder {folder} fails: {error}.", remedy="The write is repeated; check the disk and the permissions."
         ) from error
 
 

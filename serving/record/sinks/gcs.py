@@ -17,13 +17,13 @@ from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.settings import SINKS, GcsSettings
 
 _NEEDED: Final = ("storage.objects.create", "storage.objects.get", "storage.objects.list")
-_REFUSED: Final[Errors] = (*REFUSED, RefreshError, InvalidOperation)  # the last: some are wanted, none are sent
+_REFUSED: Final[Errors] = (*REFUSED, RefreshError, InvalidOperation)  # InvalidOperation: no credentials
 
 
 class GcsObjects:
-    """Objects of a bucket; a server that hangs raises SinkUnavailable after five seconds' silence.
+    """Objects of a bucket; if the server doesn't respond for five seconds, raises SinkUnavailable.
 
-    Messages name `setting`; `page` is how many keys are asked for at once.
+    Messages name `setting`; `page` is the number of keys in one response.
     """
 
     def __init__(self, settings: GcsSettings, setting: str = SINKS, *, page: int = 1000) -> None:
@@ -38,7 +38,7 @@ class GcsObjects:
         )
 
     def check(self) -> None:
-        """Raise ConfigError without credentials, a bucket and the right to write to it."""
+        """Raise ConfigError if the credentials, the bucket or the right to write to it are missing."""
         bucket = self._bucket
         try:
             next(bucket.list("", *_REFUSED, max_results=1), None)
@@ -53,7 +53,7 @@ class GcsObjects:
             with bucket.reaching(ClientError):
                 granted = bucket.handle.test_iam_permissions(_NEEDED, **ONCE)
         except ClientError:
-            return  # what can't be asked is told by the first write
+            return  # the permissions can't be queried: the first write will show them
         if missing := sorted(set(_NEEDED) - set(granted)):
             raise ConfigError(
                 f"{self._setting}: this identity lacks {', '.join(missing)} in the bucket {bucket.name!r}.",
@@ -61,12 +61,12 @@ class GcsObjects:
             )
 
     def get(self, key: str) -> bytes | None:
-        """Return an object, None where there is none."""
+        """Return an object, or None if it is missing."""
         found = self._bucket.get(key)
         return None if found is None else found[0]
 
     def create(self, key: str, data: bytes) -> bool:
-        """Write an object; False, and nothing written, where there is one."""
+        """Write an object; return False, without writing, if it exists."""
         return self._bucket.put(key, data)
 
     def list(self, prefix: str) -> Iterator[str]:
@@ -78,7 +78,7 @@ class GcsObjects:
         self._bucket.delete(key)
 
     def close(self) -> None:
-        """Close connections, if any were made."""
+        """Close the connections."""
         self._bucket.close()
 
 
@@ -86,5 +86,5 @@ def unavailable(bucket: str, error: Exception) -> SinkUnavailable:
     """Return the error of a bucket that can't be used now."""
     return SinkUnavailable(
         f"The bucket {bucket!r} fails: {error}.",
-        remedy="It is tried again; see to the network, the bucket and this identity's rights.",
+        remedy="The request is repeated; check the network, the bucket and this identity's permissions.",
     )

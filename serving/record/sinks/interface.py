@@ -14,7 +14,7 @@ class SinkUnavailable(CustomerRiskError):
 
 
 class RecordRefused(CustomerRiskError):
-    """A sink will never accept some of a segment's records, and stored none of the others.
+    """A sink can't accept some of a segment's records, and stored none of the segment.
 
     `refused` has the reason by record number.
     """
@@ -28,10 +28,10 @@ class RecordRefused(CustomerRiskError):
 class Segment:
     """Consecutive records of one outbox file, which a sink writes once.
 
-    source      the outbox file's id
-    first, last number of its first and last record; those left out between them were damaged or refused
-    documents   the document of each, in order: a `RecordBatch` or a list of dictionaries
-    seqs        number of each; empty if no number is left out
+    source       the outbox file's id
+    first, last  number of its first and its last record; records between them that are left out were damaged or refused
+    documents    the records' documents, in order: a `RecordBatch` or a list of dictionaries
+    seqs         the records' numbers; empty if no number is left out
     """
 
     source: str
@@ -47,22 +47,22 @@ class Segment:
 
 
 class Sink(Protocol):
-    """Stores segments, each once; called by one thread, `close` included."""
+    """Stores segments, each once; only one thread may call its methods."""
 
     name: str  # key of its progress
 
     def check(self) -> None:
-        """Raise ConfigError, naming the setting, if the sink can't work; SinkUnavailable if that isn't known."""
+        """Raise ConfigError, which names the setting, if the sink can't work; SinkUnavailable if this is unknown."""
 
     def place(self) -> bytes:
-        """Return what the next write needs to be repeatable; empty if nothing."""
+        """Return the place of the next write, with which the write can be repeated."""
 
     def write(self, segment: Segment, place: bytes) -> bytes:
         """Write a segment and return the place after it; repeating it with the same place has no effect.
 
-        Returns within a time that the sink bounds. Raises SinkUnavailable (nothing is known to have been
-        written) and RecordRefused (nothing was).
+        Returns within a bounded time. Raises SinkUnavailable if it is unknown whether the segment was written, and
+        RecordRefused if nothing was written.
         """
 
     def close(self) -> None:
-        """Close connections; nothing is written afterwards."""
+        """Close the connections; nothing may be written afterwards."""

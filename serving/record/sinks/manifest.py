@@ -1,4 +1,4 @@
-"""Chains of manifests: what was written, in order, so that nothing can be changed or removed unseen.
+"""Chains of manifests, which reveal changed and removed segments.
 
 Each shipper has a chain, `manifest/<shipper>/<n>.json`: a manifest names one segment with its hash, and the hash of
 the manifest before it. All erasures have one chain, `erasures/<n>.json`: each says which segments it
@@ -12,11 +12,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, Self
 
 import msgspec
 
-from customer_risk.serving.record.sinks.parallel_reads import fetch
+from customer_risk.serving.record.sinks.objects import fetch
 
 if TYPE_CHECKING:
     from customer_risk.serving.record.sinks.objects import Objects
@@ -31,26 +31,38 @@ encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A chain's end: the number of the next manifest, and the hash of the last; none before the first."""
+    """A chain's end: the number of the next manifest, and the hash of the last, empty before the first."""
 
     n: int = 0
     previous: str = ""
 
     @classmethod
     def read(cls, place: bytes) -> Link:
-        """Read what `encode` wrote; raises ValueError for anything else."""
+        """Return the link that `encode` wrote; raises ValueError for other bytes."""
         try:
             return msgspec.json.decode(place, type=cls)
         except msgspec.MsgspecError as error:
             raise ValueError(f"not a chain's end: {error}") from error
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is known of a segment.
+class Readable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of stored JSON objects that may have been altered."""
 
-    n, previous        its place in the chain, from 0, and the hash of the manifest before; none before the first
+    @classmethod
+    def read(cls, data: bytes) -> Self | None:
+        """Return the object that `encode` wrote, or None for other bytes."""
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except msgspec.MsgspecError:
+            return None
+
+
+class Manifest(Readable, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The description of a segment.
+
+    n, previous        its number in the chain, from 0, and the hash of the manifest before; empty in the first
     key, sha256, size  of the segment, in bytes
-    records            that it holds
+    records            number of its records
     first_at, last_at  RFC 3339, of its first and its last record
     proof              hash of its records that erasures don't change (`proof.prove`); empty in older manifests
     """
@@ -65,17 +77,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     last_at: str
     proof: str = ""
 
-    @classmethod
-    def read(cls, data: bytes) -> Manifest | None:
-        """Read what `encode` wrote, None where it is anything else."""
-        try:
-            return msgspec.json.decode(data, type=cls)
-        except msgspec.MsgspecError:
-            return None
-
 
 class Replaced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A segment that held a person's data, deleted, and the one without it that stands in its place."""
+    """A deleted segment with a person's data, and the segment without the data that replaced it."""
 
     old_key: SegmentKey
     old_sha256: str
@@ -83,16 +87,16 @@ class Replaced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     new_sha256: str
 
 
-class Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What was erased.
+class Erasure(Readable, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An erasure of a customer's data.
 
-    id, at       of the erasure; RFC 3339
-    by, why      who did it, and what for
-    legal_basis  of keeping what is left: that there was a decision, when, which and by what model
-    customer     SHA-256 of the id, as the record had it
+    id, at       of the erasure; the time in RFC 3339
+    by, why      author and reason
+    legal_basis  for keeping the decision's id, time, action and model
+    customer     SHA-256 of the customer's id as recorded
     replaced     the segments
-    waiting      segments that hold the person's data and that no manifest named yet: they need another erasure
-    n, previous  its place in the chain, from 0, and the hash of the erasure before; n is -1 in older erasures, from
+    waiting      segments with the person's data that no manifest named yet: they need another erasure
+    n, previous  its number in the chain, from 0, and the hash of the erasure before; n is -1 in older erasures, from
                  before the chain
     earlier      SHA-256 of each older erasure, by its key; only in the chain's first erasure
     """
@@ -109,17 +113,9 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     previous: str = ""
     earlier: dict[str, str] = {}
 
-    @classmethod
-    def read(cls, data: bytes) -> Erasure | None:
-        """Read what `encode` wrote, None where it is anything else."""
-        try:
-            return msgspec.json.decode(data, type=cls)
-        except msgspec.MsgspecError:
-            return None
-
 
 def digest(data: bytes) -> str:
-    """Hash an object's bytes, 64 hexadecimal digits."""
+    """Return the SHA-256 of an object's bytes, 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -145,7 +141,7 @@ def number_of(key: str) -> int | None:
 
 
 def end_of(objects: Objects, shipper: str) -> Link:
-    """Find a chain's end by doubling and halving: a long chain costs some forty reads, not one listing of it all."""
+    """Return a chain's end; an exponential search needs some forty reads for a long chain, and no listing."""
     return _end(objects, lambda n: manifest_key(shipper, n))
 
 
@@ -155,7 +151,7 @@ def end_of_erasures(objects: Objects) -> Link:
 
 
 def manifests(objects: Objects) -> Iterator[tuple[str, Manifest | None, bytes]]:
-    """Yield each manifest's key, what it says (None where that is no manifest) and its bytes, chain by chain."""
+    """Yield each manifest's key, the manifest (None if it isn't valid) and its bytes, chain by chain."""
     for key, data in fetch(objects, objects.list(MANIFESTS)):
         yield key, Manifest.read(data or b""), data or b""
 
@@ -192,8 +188,8 @@ def in_force(stored: Iterable[StoredErasure]) -> list[tuple[str, Erasure]]:
     ]
 
 
-def standing(objects: Objects) -> list[str]:
-    """Return the keys of all segments, in order, those left out in whose place others stand."""
+def current_segments(objects: Objects) -> list[str]:
+    """Return the keys of all segments, in order, without those that erasures replaced."""
     gone = {each.old_key for _, erasure in in_force(erasures(objects)) for each in erasure.replaced}
     return [key for key in objects.list(SEGMENTS) if key not in gone]
 

@@ -1,4 +1,4 @@
-"""The record's documents as lines of JSON, compressed, with the same bytes for the same documents."""
+"""The record's documents as compressed lines of JSON, with the same bytes for the same documents."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class Lines:
     """Writes and reads segments; any thread may call."""
 
     def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
-        """Write documents, a line each; raises ValueError where one holds what JSON can't."""
+        """Return documents as bytes, one line each; raises ValueError for a value that JSON can't represent."""
         try:
             lines = _encode(documents.with_json_features() if isinstance(documents, RecordBatch) else documents)
         except (TypeError, msgspec.MsgspecError) as error:
             raise ValueError(str(error)) from error
-        # Releases the GIL. With the time of writing, each attempt would have other bytes.
+        # Releases the GIL. Without mtime=0, each attempt would have other bytes.
         return igzip.compress(lines, _LEVEL, mtime=0)
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:
-        """Read documents back, in order; raises ValueError where the bytes are no segment."""
-        if not data:  # gzip takes nothing for nothing
+        """Return the documents, in order; raises ValueError if the bytes aren't a segment."""
+        if not data:  # gzip decompresses no bytes to no bytes
             raise ValueError("not a segment: it is empty")
         try:
             return _decode(gzip.decompress(data))

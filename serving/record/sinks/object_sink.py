@@ -136,7 +136,7 @@ class ObjectSink:
             raise RecordRefused(refused) from None
 
     def _salts(self, key: str) -> Salts:
-        """Make the salts of a segment, or return those that an earlier attempt made."""
+        """Create a segment's salts, or return those of an earlier attempt."""
         salts, salts_at = Salts.new(), salts_key(key)
         if self._objects.create(salts_at, salts.encode()):
             return salts
@@ -164,6 +164,6 @@ def _stem(segment: Segment) -> str:
 
 def _forked(key: str) -> SinkUnavailable:
     return SinkUnavailable(
-        f"{key} holds something else than was to be written: it was altered, or two shippers share one identity.",
+        f"{key} has other content than this shipper writes: it was altered, or two shippers share one identity.",
         remedy="Verify the record; nothing is overwritten.",
     )

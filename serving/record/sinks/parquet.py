@@ -1,4 +1,4 @@
-"""The record's documents as Parquet, with every column's type given and the same bytes for the same documents."""
+"""The record's documents as Parquet: fixed column types, and the same bytes for the same documents."""
 
 from __future__ import annotations
 
@@ -21,12 +21,9 @@ from customer_risk.serving.record.sinks.batch import RecordBatch
 
 COLUMNS: Final = columns_of(Document)
 _NAMES: Final = frozenset(each.name for each in COLUMNS)
-# By type: what SQL makes of a document's text before it is stored, and of what is stored to read it.
+# By type: the SQL that converts a document's text to a column, and back.
 _WRITTEN: Final = {"TIMESTAMP": "CAST({0} AS TIMESTAMPTZ)", "BYTES": "from_base64({0})"}
-_READ: Final = {
-    "TIMESTAMP": "strftime({0} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')",
-    "BYTES": "to_base64({0})",
-}
+_READ: Final = {"TIMESTAMP": "strftime({0} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')", "BYTES": "to_base64({0})"}
 _FILE: Final = "read_parquet($1, hive_partitioning = false)"  # no columns from folders such as `day=1`
 _LEAST_COLUMNS: Final = 100  # records: with fewer, a query with a column for each feature is slower
 _FEATURES: Final = "features"
@@ -43,7 +40,7 @@ class Parquet:
         self._base: duckdb.DuckDBPyConnection | None = None
 
     def encode(self, documents: Sequence[dict[str, Any]]) -> bytes:
-        """Write documents to Parquet; raises ValueError where one has other fields or types than columns."""
+        """Return documents as Parquet; raises ValueError if one has other fields or types than the columns."""
         if isinstance(documents, RecordBatch) and len(documents) >= _LEAST_COLUMNS:
             return self._write(documents.without_numbers(), _Numbers(documents))
         for each in documents:
@@ -67,7 +64,7 @@ class Parquet:
                     base.register("numbers", numbers.columns)
                     source += " POSITIONAL JOIN numbers"
                 to = f"{literal(str(path))} (FORMAT parquet, COMPRESSION zstd)"
-                base.execute(f"COPY (SELECT {_columns(made)} FROM {source}) TO {to}")  # noqa: S608  all of it ours
+                base.execute(f"COPY (SELECT {_columns(made)} FROM {source}) TO {to}")  # noqa: S608  no text of a caller
             except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
                 raise ValueError(f"a record has a value that its column doesn't take: {error}") from error
             finally:
@@ -88,13 +85,27 @@ class Parquet:
                 found = {row[0] for row in base.execute(f"DESCRIBE FROM {_FILE}", where).fetchall()}
                 columns = [each for each in COLUMNS if each.name in found or each.name not in ADDED]
                 rows = base.execute(
-                    f"SELECT to_json(line) FROM (SELECT {_columns(_READ, columns)} FROM {_FILE}) line",  # noqa: S608  all of it ours
+                    f"SELECT to_json(line) FROM (SELECT {_columns(_READ, columns)} FROM {_FILE}) line",  # noqa: S608  no text of a caller
                     where,
                 )
                 missing = {name: value for name, value in ADDED.items() if name not in found}
                 return [_decode(line) | missing for (line,) in rows.fetchall()]
             except (duckdb.Error, RecursionError) as error:
                 raise ValueError(f"not a segment: {error}") from error
+
+    def ids(self, data: bytes) -> list[str]:
+        """Return the ids in order; raises ValueError if the bytes aren't a segment."""
+        with self._lock, tempfile.NamedTemporaryFile(prefix="customer-risk-") as file:
+            path = Path(file.name)
+            path.write_bytes(data)
+            try:
+                rows = self._opened().execute(f"SELECT decision_id FROM {_FILE}", [pattern_of(path)]).fetchall()  # noqa: S608  a constant
+            except duckdb.Error as error:
+                raise ValueError(f"not a segment: {error}") from error
+        ids = [record_id for (record_id,) in rows]
+        if not all(isinstance(each, str) for each in ids):
+            raise ValueError("not a segment: a record has no decision_id")
+        return ids
 
     def check_exact(self, data: bytes, documents: Sequence[dict[str, Any]]) -> None:  # noqa: ARG002  other forms need them
         """Raise ValueError if the file has other columns than records have, or columns of other types.
@@ -111,9 +122,9 @@ class Parquet:
             except duckdb.Error as error:
                 raise ValueError(f"not a segment: {error}") from error
             expected = base.execute(f"DESCRIBE SELECT {known}").fetchall()
-        here, ours = {row[:2] for row in found}, {row[:2] for row in expected}
-        later = {each for each in ours if each[0] in ADDED and each[0] not in {name for name, _ in here}}
-        if wrong := sorted(here ^ (ours - later)):
+        here, known_columns = {row[:2] for row in found}, {row[:2] for row in expected}
+        later = {each for each in known_columns if each[0] in ADDED and each[0] not in {name for name, _ in here}}
+        if wrong := sorted(here ^ (known_columns - later)):
             raise ValueError(f"its columns differ from those of the record: {', '.join(map(' '.join, wrong))}")
 
     def _opened(self) -> duckdb.DuckDBPyConnection:

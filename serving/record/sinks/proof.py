@@ -1,4 +1,4 @@
-"""Proofs of records: one hash of a segment's records that can still be computed after an erasure.
+"""Proofs: one hash of a segment's records, which can still be computed after an erasure.
 
 A record's hash is made of three hashes: of the fields that erasures keep, of the customer, and of the person's other
 fields. The last two are salted, so that erased data can't be found by trying possible values. The salts come from a

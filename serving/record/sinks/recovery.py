@@ -17,8 +17,7 @@ from customer_risk.serving.record.sinks.manifest import (
     manifest_key,
     manifests,
 )
-from customer_risk.serving.record.sinks.objects import Objects
-from customer_risk.serving.record.sinks.parallel_reads import fetch
+from customer_risk.serving.record.sinks.objects import Objects, fetch
 
 _SEGMENT: Final = re.compile(rf"{SEGMENTS}[\d-]+/hour=\d\d/(\w+)-(\d+)-(\d+)-[0-9a-f]+\.[\w.]+")
 _MANIFEST: Final = re.compile(rf"{MANIFESTS}(\w+)/(\d+)\.json")

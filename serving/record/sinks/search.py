@@ -10,9 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
 from customer_risk.serving.record.sinks.factory import Forms
-from customer_risk.serving.record.sinks.manifest import standing, stem
-from customer_risk.serving.record.sinks.objects import Objects
-from customer_risk.serving.record.sinks.parallel_reads import AHEAD, fetch
+from customer_risk.serving.record.sinks.manifest import current_segments, stem
+from customer_risk.serving.record.sinks.objects import AHEAD, Objects, fetch
 
 _KEY: Final = re.compile(r"dt=([\d-]{10})/hour=(\d\d)/(\w+)-(\d+)-(\d+)-[0-9a-f]{16}\.[\w.]+")
 Skipped = Callable[[SegmentUnreadable], object]
@@ -22,7 +21,7 @@ _HOUR: Final = dt.timedelta(hours=1)
 class _Stored(NamedTuple):
     source: str
     first: int
-    hour: str  # of its first record, as far as RFC 3339 text goes
+    hour: str  # of its first record, as RFC 3339 text
     key: str
 
 
@@ -34,15 +33,14 @@ def find(
     customer_ids: Collection[str] | None = None,
     skipped: Skipped | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Return the documents that meet every condition given; an id's search ends with its record.
+    """Yield the documents that meet every given condition; with `decision_id`, stop at its record.
 
-    `customer_ids` are all ids that the record may have for one customer, for example hashes by several keys.
-
-    Reads what may hold them: by an id's own time first, and nothing that ended before `since`. `skipped` is called with
-    the error of each segment that can't be read; without it, raises SegmentUnreadable.
+    `customer_ids` are all ids that the record may have for one customer, for example hashes by several keys. Segments
+    that ended before `since` aren't read; with `decision_id`, segments around the id's time are read first. `skipped`
+    is called with the error of each segment that can't be read; without it, raises SegmentUnreadable.
     """
     after = "" if since is None else since.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    stored = [found for key in standing(objects) if (found := _stored(key)) is not None]
+    stored = [found for key in current_segments(objects) if (found := _stored(key)) is not None]
     if since is not None:
         stored = _not_before(stored, since)
     if decision_id is not None:
@@ -51,7 +49,7 @@ def find(
     else:
         stored.sort(key=lambda each: each.key)
     forms = Forms()
-    ahead = AHEAD if decision_id is None else 2  # an id's first segment is often the one
+    ahead = AHEAD if decision_id is None else 2  # often, the first segment has the decision
     for key, data in _read(objects, [each.key for each in stored], ahead):
         for document in decode_or_skip(forms, key, data, skipped):
             if document["recorded_at"] < after or _is_another(document, customer_ids):
@@ -86,7 +84,7 @@ def _read(objects: Objects, keys: Iterable[str], ahead: int) -> Iterator[tuple[s
                 gone.add(stem(key))
             else:
                 yield key, data
-        keys = [key for key in standing(objects) if stem(key) in gone] if gone else ()
+        keys = [key for key in current_segments(objects) if stem(key) in gone] if gone else ()
 
 
 def _is_another(document: dict[str, Any], customer_ids: Collection[str] | None) -> bool:
@@ -105,7 +103,7 @@ def _not_before(stored: Iterable[_Stored], since: dt.datetime) -> list[_Stored]:
     where the file's next segment begins. If the next segment begins in an earlier hour, the clock was set back, and no
     key shows when the segment ended.
     """
-    hour = _written(since - _HOUR)  # threads may have written out of order by moments
+    hour = _written(since - _HOUR)  # threads may write records slightly out of order
     kept = []
     for _, group in groupby(sorted(stored), key=lambda each: each.source):
         ordered = list(group)
@@ -116,7 +114,7 @@ def _not_before(stored: Iterable[_Stored], since: dt.datetime) -> list[_Stored]:
 
 
 def _hours_about(decision_id: str) -> set[str]:
-    """Return the hours in which a segment may begin that holds a decision, if it was shipped without delay."""
+    """Return the hours in which a decision's segment may begin, if it was shipped without delay."""
     try:
         at = dt.datetime.fromtimestamp(int(decision_id.replace("-", "")[:12], 16) / 1000, dt.UTC)
     except (ValueError, OverflowError):

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from customer_risk.serving.record.sinks.batch import as_batch
 from customer_risk.serving.record.sinks.codecs import SegmentUnreadable
+from customer_risk.serving.record.sinks.duplicates import DuplicateFinder
 from customer_risk.serving.record.sinks.factory import Forms
 from customer_risk.serving.record.sinks.manifest import (
     ERASURES,
@@ -27,10 +28,8 @@ from customer_risk.serving.record.sinks.manifest import (
     manifests,
     number_of,
 )
-from customer_risk.serving.record.sinks.objects import Objects
-from customer_risk.serving.record.sinks.parallel_reads import fetch
+from customer_risk.serving.record.sinks.objects import Objects, fetch
 from customer_risk.serving.record.sinks.proof import SALTS, Salts, prove, salts_key
-from customer_risk.serving.record.sinks.repeats import Repeats
 
 # The errors that reading hostile content as records may raise.
 _NOT_RECORDS: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
@@ -41,7 +40,7 @@ class Head(NamedTuple):
     """A chain's end as an anchor has it.
 
     chain   a shipper's identity, or ERASURES
-    link    the number of the next manifest or erasure, and the hash of the last
+    link    the number of the next manifest or erasure, and the hash of the last one
     noted   time and place of the anchor, for messages
     """
 
@@ -58,7 +57,7 @@ class Report:
     erased              segments that erasures replaced
     unproven            of `erased`, those whose manifest has no proof: the values of their records are not compared
     erasures            valid erasures
-    earlier             of `erasures`, those from before the chain: nothing proves that they are genuine
+    unchained           of `erasures`, those from before the chain: nothing proves that they are genuine
     heads               anchored ends that are in the chains
     """
 
@@ -68,12 +67,12 @@ class Report:
     erased: int
     unproven: int = 0
     erasures: int = 0
-    earlier: int = 0
+    unchained: int = 0
     heads: int = 0
 
     @property
     def ok(self) -> bool:
-        """Return whether nothing was found."""
+        """Whether there is no problem."""
         return not self.problems
 
 
@@ -88,7 +87,7 @@ def verify(objects: Objects, *, ends: Mapping[str, Link] | None = None, heads: I
 
 
 class _Expected(NamedTuple):
-    """What a stored segment must be.
+    """The expected content of a stored segment.
 
     sha256     hash of its bytes
     manifest   the manifest that names its first version
@@ -116,17 +115,17 @@ class _Verification:
         self._salted: set[str] = set()
         self._expected: dict[str, _Expected] = {}
         self._unproven = 0
-        self._repeats = Repeats()
+        self._repeats = DuplicateFinder()
 
     def run(self, ends: Mapping[str, Link]) -> Report:
-        # Before the manifests: a segment that is written meanwhile isn't taken for one that nobody names.
+        # List segments before manifests: otherwise a segment that is written meanwhile would seem to have no manifest.
         self._present.update(self._objects.list(SEGMENTS))
         self._erasures = erasures(self._objects)
         problems = [*self._read_erasures(), *self._follow_chains(), *self._compare_ends(ends), *self._compare_heads()]
         self._salted.update(self._objects.list(SALTS))
         problems += [*self._read_segments(), *self._find_salts(), *self._repeats.find(self._ids)]
         problems += [
-            f"{key}: no manifest names it: it was added, or its shipper ended before naming it."
+            f"{key}: no manifest names it: it was added, or its shipper ended before it wrote the manifest."
             for key in sorted(self._present - self._named)
         ]
         problems += [
@@ -143,7 +142,7 @@ class _Verification:
             erased,
             unproven=self._unproven,
             erasures=len(counted),
-            earlier=sum(each.n < 0 for _, each in counted),
+            unchained=sum(each.n < 0 for _, each in counted),
             heads=self._found,
         )
 
@@ -187,7 +186,7 @@ class _Verification:
         for key, manifest, data in manifests(self._objects):
             parts = _KEY.fullmatch(key)
             if parts is None:
-                yield f"{key}: it is of no chain: it was added."
+                yield f"{key}: it isn't in a chain: it was added."
                 continue
             shipper, n = parts[1], int(parts[2])
             link = self._ends.get(shipper, Link())
@@ -196,7 +195,7 @@ class _Verification:
             if n != link.n:
                 yield f"{manifest_key(shipper, link.n)}: it is missing, with all up to {key}."
             if manifest is None:
-                yield f"{key}: it is no manifest: it was altered or added."
+                yield f"{key}: it is not a valid manifest: it was altered or added."
                 continue
             if manifest.n != n or (n == link.n and manifest.previous != link.previous):
                 yield f"{key}: it doesn't follow the manifest before: one of the two was altered."
@@ -216,7 +215,7 @@ class _Verification:
                 yield f"{key}: it is missing: the anchor of {heads[0].noted} has it."
 
     def _expect(self, manifest: Manifest) -> Iterator[str]:
-        """Note what a manifest's segment must be, or the one that stands in its place."""
+        """Note the expected content of a manifest's segment, or of the segment that replaced it."""
         if manifest.key in self._named:
             yield f"{manifest.key}: two manifests name it."
             return
@@ -228,7 +227,7 @@ class _Verification:
             if replaced.old_sha256 != sha256:
                 yield f"{key}: it had been altered before an erasure replaced it."
             if key in self._present:
-                yield f"{key}: an erasure replaced it, but it is still there: erase again to end what was begun."
+                yield f"{key}: an erasure replaced it, but it still exists: erase again to complete the erasure."
             if erasure.n < 0 and manifest.proof:
                 yield f"{key}: an erasure outside the chain of erasures replaced it: the erasure was added."
             key, sha256 = replaced.new_key, replaced.new_sha256

@@ -1,9 +1,10 @@
-"""What the audit's tests share: two bundles in a registry, and decisions recorded by all routes."""
+"""Fixtures of the audit's tests: two bundles in a registry, and recorded decisions."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 
 import msgspec
 import numpy as np
@@ -37,7 +38,7 @@ NOW = 1_800_000_000.25
 
 @pytest.fixture(scope="session")
 def second_bundle(bundle, tmp_path_factory):
-    """The same trees with other thresholds: another version."""
+    """The same trees with other thresholds, which is another version."""
     first = load_bundle(bundle, verify_golden=False)
     manifest = msgspec.structs.replace(first.manifest, thresholds=Thresholds(medium=0.1, high=0.2), files={})
     answer = golden_answerer(make_scorer(first.trees, manifest), manifest.settings)
@@ -50,7 +51,7 @@ def second_bundle(bundle, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def registry(bundle, second_bundle, tmp_path_factory):
-    """A registry that holds both bundles."""
+    """A registry with both bundles."""
     from customer_risk.model.registry.aliases import Author
     from customer_risk.model.registry.registry import Registry
 
@@ -62,7 +63,7 @@ def registry(bundle, second_bundle, tmp_path_factory):
 
 
 def requests_of(names):
-    """Make up requests without end: by row, in columns, and with features given, in turn."""
+    """Yield requests without end: by row, in columns, and with features, in turn."""
     chance = np.random.default_rng(11)
     number = 0
     while True:
@@ -98,16 +99,14 @@ def requests_of(names):
 
 @pytest.fixture(scope="session")
 def record_decisions(bundle, second_bundle):
-    """Record decisions in an outbox, by both bundles and by rules: a function of its folder and their number."""
+    """Return a function that records some decisions in an outbox folder, by both bundles and by rules."""
 
     def record(folder, count) -> None:
         outbox = Outbox(folder, most_bytes=10**9, file_bytes=10**9)
         recorder = Recorder(outbox, cpu=cpu_family())
         clock = iter(range(count * 10))
         service = Service(
-            "customer-risk",
-            fallback=RuleFallback(load_rules(), "rules"),
-            clock=lambda: NOW + next(clock) / 10,
+            "customer-risk", fallback=RuleFallback(load_rules(), "rules"), clock=lambda: NOW + next(clock) / 10
         )
         first, second = (load_bundle(each, verify_golden=False) for each in (bundle, second_bundle))
         requests = requests_of(first.manifest.features)
@@ -166,7 +165,7 @@ def recorded(record_decisions, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def records(recorded):
-    """Those decisions: pairs of a record and its features' names."""
+    """The sixty decisions: pairs of a record and its features' names."""
     return [
         (record, file.names(record.names))
         for file in find_files(recorded)
@@ -176,7 +175,7 @@ def records(recorded):
 
 @pytest.fixture
 def replayer(bundle, second_bundle):
-    """What replays with both bundles and the package's rules."""
+    """A replayer with both bundles and the package's rules."""
     from customer_risk.serving.audit.bundles import Bundles
     from customer_risk.serving.audit.replay import Replayer
 
@@ -201,7 +200,7 @@ def stored(records, tmp_path_factory):
 
 @pytest.fixture
 def run():
-    """Run `customer-risk audit` in this process; its outcome, the errors that the command line words included."""
+    """Return a function that runs `customer-risk audit` in this process and returns the result."""
     from click.testing import CliRunner
 
     from customer_risk.model.errors import CustomerRiskError
@@ -214,3 +213,16 @@ def run():
         return result
 
     return invoke
+
+
+@pytest.fixture
+def config(recorded, stored, tmp_path):
+    """A server's configuration with an outbox and a folder that it was shipped to."""
+    shutil.copytree(recorded, tmp_path / "outbox")
+    shutil.copytree(stored, tmp_path / "record")
+    path = tmp_path / "serving.yaml"
+    path.write_text(
+        f"record: {{enabled: true, folder: {tmp_path}/outbox, "
+        f"ship: {{sinks: [{{type: folder, path: {tmp_path}/record}}]}}}}\n"
+    )
+    return path

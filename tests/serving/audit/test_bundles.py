@@ -1,4 +1,4 @@
-"""Finding the bundle that decided."""
+"""Finding the bundle that made a decision."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.serving.audit.bundles import Bundles
 
 
-def test_a_registry_gives_the_very_bundle(registry, second_bundle) -> None:
-    """By its hash, once it is verified."""
+def test_a_bundle_is_found_in_a_registry(registry, second_bundle) -> None:
+    """A registry's bundle is found by its hash, and verified."""
     version = load_bundle(second_bundle, verify_golden=False).version
     assert Bundles(registry).find(version).version == version
 
 
-def test_a_folder_gives_its_bundle(bundle) -> None:
-    """A bundle may be named by its folder."""
+def test_a_bundle_is_found_in_a_folder(bundle) -> None:
+    """A bundle in a named folder is found."""
     version = load_bundle(bundle, verify_golden=False).version
     assert Bundles(None, (bundle,)).find(version).version == version
 
 
-def test_without_a_registry_nothing_is_found() -> None:
-    """It is said that no registry was given."""
-    assert "no registry is given" in Bundles().find("a" * 64)
+def test_a_missing_registry_is_the_reason() -> None:
+    """Without a registry, the reason says so."""
+    assert "--registry isn't given" in Bundles().find("a" * 64)
 
 
-def test_an_unknown_version_is_said(registry) -> None:
-    """It is said that the registry doesn't hold it."""
-    assert "doesn't hold" in Bundles(registry).find("a" * 64)
+def test_an_unknown_version_is_the_reason(registry) -> None:
+    """For an unknown version, the reason says that the registry doesn't have it."""
+    assert "doesn't have" in Bundles(registry).find("a" * 64)
 
 
 def test_an_altered_bundle_is_never_used(registry, bundle, tmp_path) -> None:
-    """It is said what was altered."""
+    """For an altered bundle, the reason says what was altered."""
     copy = tmp_path / "registry"
     shutil.copytree(registry, copy)
     version = load_bundle(bundle, verify_golden=False).version
@@ -41,8 +41,8 @@ def test_an_altered_bundle_is_never_used(registry, bundle, tmp_path) -> None:
     assert "altered" in Bundles(copy).find(version)
 
 
-def test_a_bundle_in_anothers_place_is_never_used(registry, bundle, second_bundle, tmp_path) -> None:
-    """A sound bundle under another's hash isn't the one that decided."""
+def test_a_bundle_under_another_hash_is_never_used(registry, bundle, second_bundle, tmp_path) -> None:
+    """A valid bundle under another bundle's hash isn't used."""
     copy = tmp_path / "registry"
     shutil.copytree(registry, copy)
     first, second = (load_bundle(each, verify_golden=False).version for each in (bundle, second_bundle))

@@ -1,4 +1,4 @@
-"""What the audit commands print."""
+"""The output of the audit commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from customer_risk.serving.audit.replay import Replayed
 
 
 def test_a_long_list_of_differences_is_cut(capsys) -> None:
-    """Fifty are shown, the others counted; so are all records."""
+    """Fifty differences are shown, the others and all records are counted."""
     differing = [
         Replayed(f"id-{i}", "differs", "bit for bit", (Difference("segment", "low", "high"),)) for i in range(70)
     ]
@@ -23,7 +23,7 @@ def test_a_long_list_of_differences_is_cut(capsys) -> None:
 
 
 def test_a_long_value_is_cut(capsys) -> None:
-    """A table stays a table."""
+    """A long value is cut to the width of its column."""
     print_replays([Replayed("id", "differs", "bit for bit", (Difference("text", "a" * 100, 0.1 + 0.2),))])
     printed = capsys.readouterr().out
     assert "a" * 57 + "..." in printed
@@ -31,7 +31,7 @@ def test_a_long_value_is_cut(capsys) -> None:
 
 
 def test_outcomes_are_counted_by_standard(capsys) -> None:
-    """Which standard applied is said of each."""
+    """Outcomes are counted for each standard."""
     replays = [Replayed("a", "same", "bit for bit"), Replayed("b", "same", "within 1e-9"), Replayed("c", "erased")]
     assert print_replays(replays) == {"same": 2, "erased": 1}
     printed = capsys.readouterr().out.splitlines()
@@ -52,8 +52,8 @@ def of(rule_records, choose):
     return next(each for each in rule_records if choose(each[0]))
 
 
-def test_patterns_and_versions_are_shown_to_the_person_who_defends_a_decision(rule_records) -> None:
-    """Each pattern has its figures, its times and its sentence; the action rule is named, in words too."""
+def test_patterns_and_versions_are_shown(rule_records) -> None:
+    """Each pattern is shown with its figures, times and sentence, and the action rule in words."""
     record, names = of(rule_records, lambda each: each.patterns and each.segment == "high")
     lines = shown(record, names)
     rule = "version 2: off-boarding is proposed for High with enough transaction patterns"
@@ -102,7 +102,7 @@ def test_patterns_and_versions_are_shown_to_the_person_who_defends_a_decision(ru
     ],
     ids=["no pattern", "features", "earlier rule", "later rule", "rules"],
 )
-def test_why_there_are_no_patterns_is_shown(rule_records, choose, changes, line) -> None:
+def test_the_reason_for_no_patterns_is_shown(rule_records, choose, changes, line) -> None:
     """The text says whether patterns were looked for, and by which rule."""
     record, names = of(rule_records, choose)
     assert line in shown(msgspec.structs.replace(record, **changes), names)

@@ -15,19 +15,6 @@ from customer_risk.serving.record.outbox.record import encode
 from customer_risk.serving.record.outbox.writer import Outbox
 
 
-@pytest.fixture
-def config(recorded, stored, tmp_path):
-    """A server's configuration with an outbox and the folder that it was shipped to."""
-    shutil.copytree(recorded, tmp_path / "outbox")
-    shutil.copytree(stored, tmp_path / "record")
-    path = tmp_path / "serving.yaml"
-    path.write_text(
-        f"record: {{enabled: true, folder: {tmp_path}/outbox, "
-        f"ship: {{sinks: [{{type: folder, path: {tmp_path}/record}}]}}}}\n"
-    )
-    return path
-
-
 def test_all_places_are_read(run, config, records, tmp_path) -> None:
     """An export has each of the customer's decisions once, with the places that store it, and no other customer's."""
     result = run("export", "c-7", "--config", config, "--to", tmp_path / "export")
@@ -41,7 +28,7 @@ def test_all_places_are_read(run, config, records, tmp_path) -> None:
     assert "other pods' outboxes" in whole["not_searched"]
 
 
-def test_it_can_be_read_without_knowing_codes(run, records, stored, tmp_path) -> None:
+def test_an_export_has_words_instead_of_codes(run, records, stored, tmp_path) -> None:
     """Both files have the profile and the transactions in words."""
     record = next(record for record, _ in records if record.encoded and record.reasons)
     run("export", record.customer_id, "--from", stored, "--to", tmp_path / "export")
@@ -72,7 +59,7 @@ def test_patterns_and_versions_are_exported(run, rule_records, tmp_path) -> None
         assert part in text
 
 
-def test_what_cannot_be_unpacked_is_exported_as_it_is(run, samples, tmp_path) -> None:
+def test_an_input_that_cant_be_unpacked_is_exported_unchanged(run, samples, tmp_path) -> None:
     """A decision whose input can't be unpacked is exported with the input's bytes."""
     outbox = Outbox(tmp_path / "outbox", most_bytes=10**8, file_bytes=10**7)
     record = samples.record(1)
@@ -87,7 +74,7 @@ def test_what_cannot_be_unpacked_is_exported_as_it_is(run, samples, tmp_path) ->
     assert "can't be read" in (tmp_path / "export" / "decisions.txt").read_text()
 
 
-def test_only_its_maker_can_read_it(run, stored, tmp_path) -> None:
+def test_only_its_user_can_read_an_export(run, stored, tmp_path) -> None:
     """Only the user who runs the export can read its files."""
     run("export", "c-7", "--from", stored, "--to", tmp_path / "export")
     for path in ((tmp_path / "export"), *(tmp_path / "export").iterdir()):
@@ -115,7 +102,7 @@ def test_places_that_differ_are_both_written(run, config, records, tmp_path) -> 
 
 
 @pytest.mark.parametrize("customer", ["", "erased"])
-def test_nobody_is_not_exported(run, stored, tmp_path, customer) -> None:
+def test_an_empty_id_and_erased_are_refused(run, stored, tmp_path, customer) -> None:
     """An empty id and `erased` are refused: they are not a customer's id."""
     result = run("export", customer, "--from", stored, "--to", tmp_path / "export")
     assert isinstance(result.exception, ConfigError)
@@ -183,7 +170,7 @@ def test_new_records_are_hashed_with_the_newest_key(rotated) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"short"])
-def test_an_older_key_must_be_one(rotated, run, tmp_path, content) -> None:
+def test_an_invalid_older_key_is_refused(rotated, run, tmp_path, content) -> None:
     """An older key that is missing or too short is refused, since look-ups would miss records."""
     (tmp_path / "old").unlink()
     if content is not None:

@@ -1,4 +1,4 @@
-"""The guide to the record says what is so."""
+"""The guide to the record agrees with the code."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ SETTINGS = yaml.safe_load(re.search(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)[1])[
 COMMANDS = re.findall(r"customer-risk audit ([^`#\n&]+)", GUIDE + STORAGE)
 
 
-def test_the_guides_settings_can_be_used() -> None:
-    """As they stand there."""
+def test_the_guides_settings_are_valid() -> None:
+    """The guide's settings are valid."""
     assert msgspec.convert(SETTINGS, RecordSettings).ship.sinks
 
 
 def test_the_guide_names_every_setting() -> None:
-    """Of the record and of shipping it."""
+    """The guide names every setting of the record and of the shipper."""
     assert set(SETTINGS) == {field.name for field in msgspec.structs.fields(RecordSettings)}
     assert set(SETTINGS["ship"]) == {field.name for field in msgspec.structs.fields(ShipSettings)}
 
 
 def test_the_guides_numbers_are_the_defaults() -> None:
-    """Where it shows a number, a switch or a choice."""
+    """The values that the guide shows are the defaults."""
     shown = msgspec.convert(SETTINGS, RecordSettings)
     for settings, default, own in (
         (shown, RecordSettings(), {"enabled", "folder", "ship"}),
@@ -46,20 +46,20 @@ def test_the_guides_numbers_are_the_defaults() -> None:
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_the_guides_commands_exist(line) -> None:
-    """With the options that they are shown with."""
+    """The guide's commands exist, with their options."""
     name, *words = shlex.split(line.strip())
     options = {word for each in audit.commands[name].params for word in each.opts}
     assert {word for word in words if word.startswith("--")} <= options
 
 
 def test_the_guide_names_every_command() -> None:
-    """None is left to be found by chance."""
+    """The guide names every command."""
     assert {line.split()[0] for line in COMMANDS} == set(audit.commands)
     assert all(isinstance(each, click.Command) for each in audit.commands.values())
 
 
 def test_every_price_is_used_and_dated() -> None:
-    """The file of prices and the script that computes with them speak of the same."""
+    """The file of prices has a date, and the script uses every price."""
     prices = yaml.safe_load((ROOT / "docs" / "prices.yaml").read_text())
     script = (ROOT / "benchmarks" / "storage_cost.py").read_text()
     assert set(prices["prices"]) == set(re.findall(r"prices\[['\"](\w+)['\"]\]", script))

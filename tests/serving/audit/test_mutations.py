@@ -1,4 +1,4 @@
-"""The audit commands that change something."""
+"""The audit commands that change the record or the progress."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from customer_risk.serving.record.sinks.folder import LocalObjects
 
 @pytest.fixture
 def own(stored, tmp_path):
-    """A copy of the stored record, the test's own to change."""
+    """A copy of the stored record, which the test may change."""
     shutil.copytree(stored, tmp_path / "own")
     return tmp_path / "own"
 
 
 @pytest.fixture
 def shipped(recorded, tmp_path):
-    """An outbox that was shipped to a folder and a bucket, as its progress has it."""
+    """An outbox that was shipped to a folder and a bucket, according to its progress."""
     folder = tmp_path / "outbox"
     shutil.copytree(recorded, folder)
     progress = Progress(folder)
@@ -38,7 +38,7 @@ def shipped(recorded, tmp_path):
 
 
 def cursor(folder, sink):
-    """How far a sink is, and its place."""
+    """Return a sink's cursor and place."""
     progress = Progress(folder)
     (file,) = find_files(folder)
     try:
@@ -48,11 +48,11 @@ def cursor(folder, sink):
 
 
 def erased(run, own, *more, customer="c-7"):
-    """Erase a customer without being asked."""
+    """Return a function that erases a customer without a confirmation."""
     return run("erase", customer, "--from", own, "--by", "dpo", "--why", "request 12", "--yes", *more)
 
 
-def test_an_erased_customer_is_gone(run, own, records, registry) -> None:
+def test_an_erased_customer_is_not_in_the_record(run, own, records, registry) -> None:
     """The record verifies, replay says that the decisions are erased, and nothing names the customer."""
     result = erased(run, own)
     assert result.exit_code == 0
@@ -65,45 +65,45 @@ def test_an_erased_customer_is_gone(run, own, records, registry) -> None:
     assert "c-7" not in run("show", record.record_id, "--from", own).output.split()  # a random id may contain it
 
 
-def test_nothing_to_erase_is_said(run, own) -> None:
+def test_an_erasure_without_records_writes_nothing(run, own) -> None:
     """An erasure of a customer without records says so, and writes nothing."""
     assert "no data of this customer" in erased(run, own, customer="c-unknown").output
     assert not (own / "erasures").exists()
 
 
-def test_an_erasure_is_asked_for_twice(run, own) -> None:
-    """Without --yes it asks, and without consent nothing changes."""
+def test_an_erasure_needs_a_confirmation(run, own) -> None:
+    """Without --yes the command asks; without consent nothing changes."""
     result = run("erase", "c-7", "--from", own, "--by", "dpo", "--why", "request 12", input="n\n")
     assert result.exit_code == 1
     assert not (own / "erasures").exists()
 
 
 def test_an_erasure_needs_a_reason(run, own) -> None:
-    """It is written down for good."""
+    """An erasure without a reason is refused."""
     assert run("erase", "c-7", "--from", own).exit_code == 2
 
 
 def test_an_erasure_needs_an_author(run, own) -> None:
-    """It is written down for good."""
+    """An erasure without an author is refused."""
     result = run("erase", "c-7", "--from", own, "--by", " ", "--why", "request 12", "--yes")
     assert isinstance(result.exception, ConfigError)
 
 
 def test_an_erasure_needs_a_place(run, recorded) -> None:
-    """The outbox alone isn't where the record is kept."""
+    """An erasure from the outbox alone is refused."""
     result = run("erase", "c-7", "--outbox", recorded, "--by", "dpo", "--why", "request 12", "--yes")
     assert isinstance(result.exception, ConfigError)
 
 
-def test_what_the_outbox_still_keeps_is_said(run, own, recorded) -> None:
-    """With exit code 1: it would be shipped after the erasure, and must be erased then."""
+def test_unshipped_records_are_counted(run, own, recorded) -> None:
+    """Records in the outbox are counted, with exit code 1: they must be erased after they are shipped."""
     result = erased(run, own, "--outbox", recorded)
     assert result.exit_code == 1
     assert "2 records of this customer stay" in result.output
 
 
-def test_segments_without_a_manifest_are_said(run, own) -> None:
-    """With exit code 1: their shipper may be about to write them again."""
+def test_segments_without_a_manifest_are_named(run, own) -> None:
+    """Segments without a manifest are named, with exit code 1: their shipper may write them again."""
     max((own / "manifest").rglob("*.json")).unlink()
     result = erased(run, own, customer="c-49")
     assert result.exit_code == 1
@@ -116,13 +116,13 @@ def test_an_unreadable_segment_does_not_stop_an_erasure(run, own) -> None:
     torn.write_bytes(b"torn")
     result = erased(run, own)
     assert result.exit_code == 1
-    assert "1 segments replaced" in result.stdout
-    assert "1 segments can't be read" in result.stdout
+    assert "1 segment replaced" in result.stdout
+    assert "1 segment can't be read" in result.stdout
     assert result.stderr.count(torn.name) == 1
     assert erased(run, own, customer="c-unknown").exit_code == 1
 
 
-def test_unreadable_records_of_the_outbox_are_said(run, own, tmp_path) -> None:
+def test_unreadable_records_of_the_outbox_are_counted(run, own, tmp_path) -> None:
     """Damaged records are counted, with exit code 1, because they may be of the customer."""
     outbox = Outbox(tmp_path / "outbox", most_bytes=10**8, file_bytes=10**7)
     outbox.add(b"\xc1 c-7")
@@ -130,7 +130,7 @@ def test_unreadable_records_of_the_outbox_are_said(run, own, tmp_path) -> None:
     outbox.close()
     result = erased(run, own, "--outbox", tmp_path / "outbox")
     assert result.exit_code == 1
-    assert "1 records can't be read" in result.stdout
+    assert "1 record can't be read" in result.stdout
 
 
 def test_shipping_again_from_a_time_on_skips_unreadable_records(run, shipped, records) -> None:
@@ -147,7 +147,7 @@ def test_shipping_again_from_a_time_on_skips_unreadable_records(run, shipped, re
     assert f"{60 - older} records" in result.output
 
 
-def test_an_erasure_beside_another_says_who_erases(run, own) -> None:
+def test_a_second_erasure_is_an_error(run, own) -> None:
     """A second erasure ends with an error and changes nothing; with --take-lock, it replaces the lock."""
     with erasure_lock(LocalObjects(own), by="another officer", at="2027-01-15T08:00:00Z") as lock:
         result = erased(run, own)
@@ -160,8 +160,8 @@ def test_an_erasure_beside_another_says_who_erases(run, own) -> None:
     assert run("verify", "--from", own).exit_code == 0
 
 
-def test_shipping_again_forgets_one_sink(run, shipped) -> None:
-    """It is given all that the outbox keeps; the others stay where they are."""
+def test_shipping_again_rewinds_one_sink(run, shipped) -> None:
+    """A rewound sink gets everything that the outbox has; other sinks don't change."""
     result = run("reship", "--outbox", shipped, "--sink", "folder", "--yes")
     assert result.exit_code == 0
     assert "60 records" in result.output
@@ -169,8 +169,8 @@ def test_shipping_again_forgets_one_sink(run, shipped) -> None:
     assert cursor(shipped, "gcs") == (60, b"place")
 
 
-def test_shipping_again_from_a_time_on(run, shipped, records) -> None:
-    """What is older stays settled; the place is asked for anew."""
+def test_shipping_again_keeps_older_records_settled(run, shipped, records) -> None:
+    """Older records stay settled, and the sink is asked for a new place."""
     since = "2027-01-15T08:00:03Z"
     older = sum(record.at < 1_800_000_003_000_000 for record, _ in records)
     result = run("reship", "--outbox", shipped, "--sink", "folder", "--since", since, "--yes")
@@ -179,7 +179,7 @@ def test_shipping_again_from_a_time_on(run, shipped, records) -> None:
 
 
 def test_shipping_again_waits_for_the_shipper(run, shipped) -> None:
-    """One that is at work knows where it was: it must end first."""
+    """The command waits until a running shipper ends."""
     lock = Lock(shipped)
     assert lock.take()
     result = run("reship", "--outbox", shipped, "--sink", "folder", "--yes", "--wait", "0.05")
@@ -190,20 +190,20 @@ def test_shipping_again_waits_for_the_shipper(run, shipped) -> None:
     assert run("reship", "--outbox", shipped, "--sink", "folder", "--yes").exit_code == 0
 
 
-def test_shipping_again_is_asked_for_twice(run, shipped) -> None:
-    """A sink that still has the records would get them twice."""
+def test_shipping_again_needs_a_confirmation(run, shipped) -> None:
+    """Without --yes the command asks, since a sink that isn't empty would get records twice."""
     assert run("reship", "--outbox", shipped, "--sink", "folder", input="n\n").exit_code == 1
     assert cursor(shipped, "folder") == (60, b"place")
 
 
-def test_what_was_never_shipped_cant_be_again(run, recorded) -> None:
-    """A folder without progress is a mistake."""
+def test_a_folder_without_progress_is_refused(run, recorded) -> None:
+    """A folder without progress is refused."""
     result = run("reship", "--outbox", recorded, "--sink", "folder", "--yes")
     assert isinstance(result.exception, ConfigError)
 
 
 def test_an_emptied_sink_is_filled_again(run, recorded, tmp_path, registry) -> None:
-    """By the shipper itself, with all that the outbox keeps; the record verifies and replays."""
+    """The shipper fills an emptied sink; the record verifies and replays."""
     from customer_risk.serving.record.settings import RecordSettings
     from customer_risk.serving.record.shipper.shipper import Shipper
     from customer_risk.serving.telemetry.logs import LogSettings

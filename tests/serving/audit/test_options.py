@@ -1,4 +1,4 @@
-"""Where the audit commands look, as a server's configuration says."""
+"""The places that the audit commands read, according to a server's configuration."""
 
 from __future__ import annotations
 
@@ -10,21 +10,8 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.serving.decisions.fallback.ruleset import load_rules
 
 
-@pytest.fixture
-def config(recorded, stored, tmp_path):
-    """A server's configuration: an outbox, and a folder that it was shipped to."""
-    shutil.copytree(recorded, tmp_path / "outbox")
-    shutil.copytree(stored, tmp_path / "record")
-    path = tmp_path / "serving.yaml"
-    path.write_text(
-        f"record: {{enabled: true, folder: {tmp_path}/outbox, "
-        f"ship: {{sinks: [{{type: folder, path: {tmp_path}/record}}]}}}}\n"
-    )
-    return path
-
-
-def test_a_configuration_says_where_all_is(run, config, records, registry) -> None:
-    """Records are read once, though they are in the outbox and in the folder."""
+def test_a_configuration_names_every_place(run, config, records, registry) -> None:
+    """Records that are in the outbox and in the folder are read once."""
     result = run("replay", "--since", "2027-01-15", "--config", config, "--registry", registry)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-1].split()[-1] == "60"
@@ -32,14 +19,14 @@ def test_a_configuration_says_where_all_is(run, config, records, registry) -> No
     assert records[3][0].record_id in run("show", records[3][0].record_id, "--config", config).output
 
 
-def test_another_pods_outbox_isnt_missed(run, config, records, tmp_path) -> None:
-    """What was shipped can be read where the outbox isn't."""
+def test_shipped_records_are_read_without_the_outbox(run, config, records, tmp_path) -> None:
+    """If the outbox isn't on this machine, the shipped records are read."""
     shutil.rmtree(tmp_path / "outbox")
     assert run("show", records[3][0].record_id, "--config", config).exit_code == 0
 
 
-def test_an_erasure_looks_into_the_outbox(run, config) -> None:
-    """Every place of the configuration is asked."""
+def test_an_erasure_reads_every_place(run, config) -> None:
+    """An erasure reads every place of the configuration."""
     result = run("erase", "c-7", "--config", config, "--by", "dpo", "--why", "request 12", "--yes")
     assert result.exit_code == 1
     assert "segments replaced" in result.output
@@ -47,14 +34,14 @@ def test_an_erasure_looks_into_the_outbox(run, config) -> None:
 
 
 def test_without_a_sink_the_default_is_read(run, stored, records, tmp_path) -> None:
-    """Records are shipped to the outbox's own folder unless the configuration says otherwise."""
+    """Without a sink in the configuration, the outbox's folder `shipped` is read."""
     shutil.copytree(stored, tmp_path / "outbox" / "shipped")
     (tmp_path / "serving.yaml").write_text(f"record: {{enabled: true, folder: {tmp_path}/outbox}}\n")
     assert run("show", records[3][0].record_id, "--config", tmp_path / "serving.yaml").exit_code == 0
 
 
-def test_rules_of_the_configuration_are_at_hand(run, config, records, tmp_path) -> None:
-    """A decision by them is held against them, not said to be out of reach."""
+def test_rules_of_the_configuration_are_used_for_replays(run, config, records, tmp_path) -> None:
+    """Decisions by the configuration's rules are replayed with them."""
     import msgspec
     import yaml
 
@@ -76,7 +63,7 @@ def test_rules_of_the_configuration_are_at_hand(run, config, records, tmp_path) 
 
 
 def test_a_server_that_doesnt_record_has_no_record(run, tmp_path) -> None:
-    """The setting is named."""
+    """A configuration without a record is refused, with the name of the setting."""
     (tmp_path / "serving.yaml").write_text("{}\n")
     result = run("show", "x", "--config", tmp_path / "serving.yaml")
     assert isinstance(result.exception, ConfigError)
@@ -84,7 +71,7 @@ def test_a_server_that_doesnt_record_has_no_record(run, tmp_path) -> None:
 
 
 def test_customers_are_hashed_as_the_configuration_says(run, records, tmp_path) -> None:
-    """A listing takes the id that requests have."""
+    """With a configured key, a listing takes the plain id."""
     import hashlib
     import hmac
 
@@ -107,15 +94,15 @@ def test_customers_are_hashed_as_the_configuration_says(run, records, tmp_path) 
     assert record.record_id in listed.output
 
 
-def test_sinks_are_made_ready(run, config) -> None:
-    """Each is tried and named."""
+def test_init_checks_and_names_each_sink(run, config) -> None:
+    """`init` checks and names each sink."""
     result = run("init", "--config", config)
     assert result.exit_code == 0
     assert "folder: ready" in result.output
 
 
 def test_a_sink_that_cant_be_used_is_named(run, config, tmp_path) -> None:
-    """Before the first record."""
+    """`init` names a sink that can't be used."""
     shutil.rmtree(tmp_path / "record")
     (tmp_path / "record").write_text("no folder")
     assert isinstance(run("init", "--config", config).exception, ConfigError)

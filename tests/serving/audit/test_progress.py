@@ -1,4 +1,4 @@
-"""Telling how far a command is."""
+"""Progress of long commands."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from customer_risk.serving.audit.progress import Progress
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that the test moves."""
+    """A clock that the test sets."""
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
 
 
-def test_what_takes_long_says_how_far_it_is(clock, capsys) -> None:
-    """Every two seconds, on stderr, so that a table on stdout stays whole."""
+def test_a_long_command_writes_progress(clock, capsys) -> None:
+    """A long command writes its progress to stderr every two seconds."""
     watch = Progress("records replayed")
     for _ in range(1500):
         watch.step()
@@ -27,16 +27,16 @@ def test_what_takes_long_says_how_far_it_is(clock, capsys) -> None:
     assert capsys.readouterr() == ("", "1,501 records replayed\n")
 
 
-def test_what_is_quick_says_nothing(clock, capsys) -> None:
-    """Nobody has to read of what is done at once."""
+def test_a_short_command_writes_no_progress(clock, capsys) -> None:
+    """A short command writes no progress."""
     watch = Progress("records replayed")
     clock[0] += 1.9
     watch.step()
     assert capsys.readouterr().err == ""
 
 
-def test_reading_much_is_told(run, stored, monkeypatch) -> None:
-    """A long verification, search or erasure says how many objects it has read; the outcome alone is on stdout."""
+def test_long_reading_writes_progress(run, stored, monkeypatch) -> None:
+    """A long verification, search or erasure writes the number of objects read to stderr, and the result to stdout."""
     monkeypatch.setattr(progress, "_QUIET_SECONDS", 0.0)
     result = run("verify", "--from", stored)
     assert "8 objects read" in result.stderr

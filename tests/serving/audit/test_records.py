@@ -116,7 +116,7 @@ def test_an_unreadable_segment_does_not_hide_the_others(run, own, records, regis
     result = run(*words, "--from", own)
     assert result.exit_code == 1
     assert "0" * 32 + "-16-30-" in result.stderr
-    assert "1 segments" in result.stderr
+    assert "1 segment" in result.stderr
     if command == "replay":
         assert result.stdout.splitlines()[-1].split()[-1] == "45"
     elif command == "export":
@@ -130,4 +130,4 @@ def test_a_decision_beside_an_unreadable_segment_is_shown(run, own, records) -> 
     assert run("show", records[50][0].record_id, "--from", own).exit_code == 0
     result = run("show", records[20][0].record_id, "--from", own)
     assert isinstance(result.exception, ConfigError)
-    assert "1 segments" in result.exception.problem
+    assert "1 segment" in result.exception.problem

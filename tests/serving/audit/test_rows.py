@@ -1,11 +1,10 @@
-"""Erasing from BigQuery, as far as no server is needed; tests/system/test_record_audit.py has the rest."""
+"""Erasing from BigQuery without a working server; tests/system/test_record_audit.py has one."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,93 +13,66 @@ from customer_risk.serving.audit.rows import erase_rows
 from customer_risk.serving.record.outbox.record import ADDED, ERASED
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.settings import BigQuerySettings
+from tests.http_server import serving
 
 NOT_YET = "UPDATE or DELETE statement over table p.d.decisions would affect rows in the streaming buffer"
 NOW = dt.datetime(2027, 1, 15, tzinfo=dt.UTC)
 
 
 @pytest.mark.parametrize("customer", ["", ERASED])
-def test_nobody_cant_be_erased(customer) -> None:
-    """What refusals and erased records have for an id is no customer's."""
-    with pytest.raises(ValueError, match="no customer"):
+def test_ids_that_are_not_a_customers_are_refused(customer) -> None:
+    """The ids of refusals and of erased records are refused."""
+    with pytest.raises(ValueError, match="not a customer"):
         erase_rows(BigQuerySettings(project="p", dataset="d"), customer, by="dpo", why="asked", now=NOW)
 
 
 @pytest.fixture
 def refusing():
-    """A server that finds one row, and refuses to change it for a reason that a test gives; and its address."""
+    """Return a function that starts a server which finds one row and refuses to change it, and its address."""
+    server = SimpleNamespace(columns=["customer_id", *ADDED])
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_) -> None:
-            pass
-
-        def do_GET(self) -> None:
+    def answer(request, sent: bytes) -> tuple[int, dict]:
+        if request.command == "GET":
             name = {"projectId": "p", "datasetId": "d", "tableId": "decisions"}
-            columns = [{"name": each, "type": "STRING"} for each in self.server.columns]
-            self._answer(200, {"tableReference": name, "schema": {"fields": columns}})
+            columns = [{"name": each, "type": "STRING"} for each in server.columns]
+            return 200, {"tableReference": name, "schema": {"fields": columns}}
+        query = json.loads(sent)["query"]
+        if query.startswith("UPDATE"):
+            server.asked = query
+            error = {"message": server.why, "reason": "invalidQuery"}
+            return 400, {"error": {"code": 400, "message": server.why, "errors": [error]}}
+        return 200, {
+            "jobComplete": True,
+            "jobReference": {"projectId": "p", "jobId": "j", "location": "EU"},
+            "schema": {"fields": [{"name": "found", "type": "INTEGER", "mode": "NULLABLE"}]},
+            "totalRows": "1",
+            "rows": [{"f": [{"v": "1"}]}],
+        }
 
-        def do_POST(self) -> None:
-            query = json.loads(self.rfile.read(int(self.headers["content-length"])))["query"]
-            if query.startswith("UPDATE"):
-                error = {"message": self.server.why, "reason": "invalidQuery"}
-                self.server.asked = query
-                self._answer(400, {"error": {"code": 400, "message": self.server.why, "errors": [error]}})
-                return
-            found = {"name": "found", "type": "INTEGER", "mode": "NULLABLE"}
-            self._answer(
-                200,
-                {
-                    "jobComplete": True,
-                    "jobReference": {"projectId": "p", "jobId": "j", "location": "EU"},
-                    "schema": {"fields": [found]},
-                    "totalRows": "1",
-                    "rows": [{"f": [{"v": "1"}]}],
-                },
-            )
-
-        def _answer(self, status: int, document: dict) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.columns = ["customer_id", *ADDED]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(answer) as url:
+        yield server, url
 
 
 def erase(endpoint: str) -> int:
-    """Erase."""
+    """Erase a customer."""
     settings = BigQuerySettings(project="p", dataset="d", endpoint=endpoint)
     return erase_rows(settings, "c-7", by="dpo", why="asked", now=NOW)
 
 
-def test_rows_that_are_too_fresh_must_wait(refusing) -> None:
-    """BigQuery doesn't change what was written within about half an hour: that is said, and to try again."""
+@pytest.mark.parametrize(
+    ("why", "error", "said"),
+    [(NOT_YET, SinkUnavailable, "too recent"), ("Access Denied", ConfigError, "Access Denied")],
+)
+def test_only_rows_that_are_too_recent_must_wait(refusing, why, error, said) -> None:
+    """Rows of the last half hour raise SinkUnavailable that says to erase later, other refusals ConfigError."""
     server, endpoint = refusing
-    server.why = NOT_YET
-    with pytest.raises(SinkUnavailable, match="too fresh"):
+    server.why = why
+    with pytest.raises(error, match=said):
         erase(endpoint)
 
 
-def test_another_refusal_is_no_reason_to_wait(refusing) -> None:
-    """A refusal for another reason, for example a missing right, raises ConfigError."""
-    server, endpoint = refusing
-    server.why = "Access Denied"
-    with pytest.raises(ConfigError, match="Access Denied"):
-        erase(endpoint)
-
-
-def test_what_must_wait_ends_with_one(refusing, run, tmp_path) -> None:
-    """The command line says that it must be done again."""
+def test_rows_that_cant_be_changed_yet_end_with_1(refusing, run, tmp_path) -> None:
+    """Rows that can't be changed yet end the command with exit code 1."""
     server, endpoint = refusing
     server.why = NOT_YET
     (tmp_path / "serving.yaml").write_text(
@@ -110,12 +82,12 @@ def test_what_must_wait_ends_with_one(refusing, run, tmp_path) -> None:
     asked = ("erase", "c-7", "--config", tmp_path / "serving.yaml", "--by", "dpo", "--why", "asked", "--yes")
     result = run(*asked)
     assert result.exit_code == 1
-    assert "too fresh" in result.output
+    assert "too recent" in result.output
 
 
 @pytest.mark.parametrize("migrated", [True, False], ids=["migrated", "of an earlier release"])
-def test_rows_lose_what_segments_do(refusing, migrated) -> None:
-    """The statement blanks what is of the person, to what a segment has in its place, and nothing else.
+def test_rows_lose_the_same_fields_as_segments(refusing, migrated) -> None:
+    """The statement blanks the same fields as in segments, with the same values.
 
     A table of an earlier release has no column of patterns, and needs no migration before an erasure.
     """

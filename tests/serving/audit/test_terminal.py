@@ -87,14 +87,14 @@ def test_no_command_prints_recorded_text_raw(run, hostile, command, place) -> No
             assert not any(line.startswith("2026-01-01T00:00:00Z  forged") for line in text.splitlines())
 
 
-def test_every_command_that_reads_records_is_among_them() -> None:
+def test_every_command_is_classified() -> None:
     """Every command is listed above, or in the set of commands that print no record."""
     from customer_risk.serving.cli.audit import audit as commands
 
     assert {each[0] for each in COMMANDS.values()} | {"init", "reship"} == set(commands.commands)
 
 
-def test_a_record_that_cannot_be_read_is_said(run, samples, tmp_path) -> None:
+def test_an_unreadable_record_is_reported(run, samples, tmp_path) -> None:
     """A record that can't be read is reported, without its raw text."""
     sink = open_sink(FolderSettings(path=str(tmp_path / "record")), "a" * 32)
     (altered,) = samples.segment(1, 1).documents

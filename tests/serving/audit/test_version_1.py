@@ -1,4 +1,4 @@
-"""Files made before golden rows became requests: tests/data/version-1 holds a bundle and an outbox of then."""
+"""Files from before golden rows were requests: tests/data/version-1 has a bundle and an outbox of that version."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def outbox(tmp_path_factory) -> Path:
 
 
 def test_the_bundle_loads_and_its_golden_rows_hold() -> None:
-    """Its golden rows are verified as requests, by the model's own reading of them and by the service."""
+    """The bundle's golden rows are verified as requests, by the model and by the service."""
     loaded = load_verified(DATA / "bundle")
     assert loaded.manifest.schema_version == 1
     assert loaded.version == load_bundle(DATA / "bundle").version
@@ -35,7 +35,7 @@ def test_the_bundle_loads_and_its_golden_rows_hold() -> None:
 
 
 def test_each_record_replays_to_the_bit(outbox) -> None:
-    """Decisions by the model and by rules, from rows, columns and features, come out as they were recorded."""
+    """Decisions by the model and by rules, from rows, columns and features, replay to the bit."""
     replayer = Replayer(Bundles(None, (DATA / "bundle",)).find, [load_rules()])
     replayed = [
         (record, replayer.replay(record, file.names(record.names)))

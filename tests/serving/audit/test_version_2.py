@@ -50,7 +50,7 @@ def decisions(outbox):
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line['document']['source']}-{line['document']['kind']}")
-def test_a_body_of_then_has_the_document_of_then(line) -> None:
+def test_a_record_of_version_2_has_its_document(line) -> None:
     """A record has the document that its release shipped, and the added fields with the values that it meant."""
     names = tuple(each["name"] for each in line["document"]["features"])
     record = decode(base64.b64decode(line["body"]))
@@ -58,7 +58,7 @@ def test_a_body_of_then_has_the_document_of_then(line) -> None:
     assert decode(encode(record)) == record
 
 
-def test_the_outbox_of_then_is_shipped(outbox) -> None:
+def test_an_outbox_of_version_2_is_shipped(outbox) -> None:
     """A shipper reads every record of the outbox, and each form of segments stores the documents unchanged."""
     (file,) = find_files(outbox)
     batch = gather(file, 1, len(LINES))
@@ -70,7 +70,7 @@ def test_the_outbox_of_then_is_shipped(outbox) -> None:
         ]
 
 
-def test_every_decision_of_then_replays(decisions) -> None:
+def test_every_decision_of_version_2_replays(decisions) -> None:
     """Decisions by the model and by rules, from any form of input, replay with version 1 of the action rule."""
     replayer = Replayer(find_bundle, [load_rules()], family=FAMILY)
     replayed = [replayer.replay(*each) for each in decisions]
@@ -81,7 +81,7 @@ def test_every_decision_of_then_replays(decisions) -> None:
     assert {"propose_off_boarding", "review", "none"} == {record.action for record, _ in decisions}
 
 
-def test_the_texts_of_then_are_replayed(decisions) -> None:
+def test_the_texts_of_version_2_are_replayed(decisions) -> None:
     """Texts are replayed in version 1 of the wordings on every processor."""
     for each in decisions:
         replayer = Replayer(find_bundle, [load_rules()], family=each[0].cpu)
@@ -91,7 +91,7 @@ def test_the_texts_of_then_are_replayed(decisions) -> None:
 
 @pytest.mark.parametrize("field", ["action_rule", "wordings"])
 @pytest.mark.parametrize("source", ["model", "rules"])
-def test_another_version_than_that_of_then_is_found(decisions, source, field) -> None:
+def test_a_version_that_differs_from_the_bundle_is_found(decisions, source, field) -> None:
     """A record that names another version than its bundle differs, and the version is named."""
     from msgspec.structs import replace
 

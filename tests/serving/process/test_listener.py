@@ -1,4 +1,4 @@
-"""The port."""
+"""Listening on a port."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.serving.process.listener import listener, listeners, url_of
 
 
-def test_port_zero_is_any_free_one() -> None:
-    """The listener says which it took."""
+def test_port_zero_is_a_free_port() -> None:
+    """Port 0 is a free port, and the socket says which."""
     with listener("127.0.0.1", 0) as listening:
         assert listening.getsockname()[1] > 0
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_taken_port_is_refused_by_name(count) -> None:
-    """The message names host and port, and what to change, for one worker as for several."""
+def test_a_port_in_use_is_refused(count) -> None:
+    """A port in use is refused with the host, the port and what to change, for one worker and for several."""
     with listener("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
         with pytest.raises(
@@ -27,8 +27,8 @@ def test_a_taken_port_is_refused_by_name(count) -> None:
             listeners("127.0.0.1", port, count)
 
 
-def test_another_servers_shared_port_is_taken_too() -> None:
-    """Sharing is among our own workers: two servers by mistake on one port would each get half of the requests."""
+def test_a_port_that_another_server_shares_is_refused() -> None:
+    """A port that another server shares is refused: both servers would get half of the requests."""
     theirs = listeners("127.0.0.1", 0, 2)
     try:
         with pytest.raises(ConfigError):
@@ -38,14 +38,14 @@ def test_another_servers_shared_port_is_taken_too() -> None:
             each.close()
 
 
-def test_a_host_that_is_not_ours_is_refused() -> None:
-    """An address of another machine can't be listened on."""
+def test_an_address_of_another_machine_is_refused() -> None:
+    """An address of another machine is refused."""
     with pytest.raises(ConfigError, match=r"Can't listen on 192\.0\.2\.1:0"):
         listener("192.0.2.1", 0)
 
 
-def test_several_share_one_port() -> None:
-    """Each worker gets a socket of its own; connections are spread over them."""
+def test_workers_share_one_port() -> None:
+    """Each worker has a socket of its own, and connections are spread over them."""
     sockets = listeners("127.0.0.1", 0, 3)
     try:
         ports = {each.getsockname()[1] for each in sockets}
@@ -73,8 +73,8 @@ def _accepted(listening: socket.socket) -> int:
         count += 1
 
 
-def test_ipv6_is_listened_on_and_its_url_has_brackets() -> None:
-    """An address with colons is one of the newer protocol; the line in the log can be pasted."""
+def test_an_ipv6_address_can_be_used() -> None:
+    """An IPv6 address can be listened on, and the URL in the log has brackets."""
     try:
         with listener("::1", 0) as listening:
             assert listening.family == socket.AF_INET6

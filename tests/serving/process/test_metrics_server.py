@@ -23,44 +23,41 @@ class Source:
         return "text/plain", b"up 1\n"
 
 
-def test_metrics_have_a_port_of_their_own(caplog) -> None:
+async def test_metrics_are_served_at_the_metrics_port(caplog) -> None:
     """At the metrics port, /metrics is answered and every other path is 404; once stopped, the port is closed."""
     caplog.set_level("INFO", logger="serving")
 
-    async def asked() -> list[tuple[int, str]]:
-        server = MetricsServer(MetricsEndpoint(Source()).standalone, ServerSettings(metrics_port=0))
-        await server.start()
-        url = re.search(r"metrics at (http://[^/]+)/metrics", caplog.text)[1]
-        async with httpx2.AsyncClient(base_url=url) as client:
-            found = [await client.get(path) for path in ("/metrics", "/ai/v1/risk", "/healthz", "/")]
-            await server.stop()
-            with pytest.raises(httpx2.ConnectError):
-                await client.get("/metrics")
-        return [(each.status_code, each.headers["content-type"]) for each in found]
+    server = MetricsServer(MetricsEndpoint(Source()).standalone, ServerSettings(metrics_port=0))
+    await server.start()
+    url = re.search(r"metrics at (http://[^/]+)/metrics", caplog.text)[1]
+    async with httpx2.AsyncClient(base_url=url) as client:
+        found = [await client.get(path) for path in ("/metrics", "/ai/v1/risk", "/healthz", "/")]
+        await server.stop()
+        with pytest.raises(httpx2.ConnectError):
+            await client.get("/metrics")
+    assert [(each.status_code, each.headers["content-type"]) for each in found] == [
+        (200, "text/plain"),
+        *[(404, "application/problem+json")] * 3,
+    ]
 
-    assert asyncio.run(asked()) == [(200, "text/plain"), *[(404, "application/problem+json")] * 3]
 
-
-def test_a_slow_client_does_not_delay_the_end(caplog) -> None:
+async def test_a_slow_client_does_not_delay_the_end(caplog) -> None:
     """With half a head on a connection to the metrics port, the server ends before its grace period."""
     caplog.set_level("INFO", logger="serving")
 
-    async def ended() -> None:
-        settings = ServerSettings(metrics_port=0, grace_seconds=6000, header_seconds=6000)
-        server = MetricsServer(MetricsEndpoint(Source()).standalone, settings)
-        await server.start()
-        port = int(re.search(r"metrics at http://[^/]+:(\d+)/metrics", caplog.text)[1])
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /metrics HTTP/1.1\r\nHo")
-        async with httpx2.AsyncClient() as client:  # the server reads both
-            await client.get(f"http://127.0.0.1:{port}/metrics")
-        await asyncio.wait_for(server.stop(), 600)
-        writer.close()
-
-    asyncio.run(ended())
+    settings = ServerSettings(metrics_port=0, grace_seconds=6000, header_seconds=6000)
+    server = MetricsServer(MetricsEndpoint(Source()).standalone, settings)
+    await server.start()
+    port = int(re.search(r"metrics at http://[^/]+:(\d+)/metrics", caplog.text)[1])
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHo")
+    async with httpx2.AsyncClient() as client:  # the server reads both
+        await client.get(f"http://127.0.0.1:{port}/metrics")
+    await asyncio.wait_for(server.stop(), 600)
+    writer.close()
 
 
-def test_a_taken_metrics_port_ends_the_start() -> None:
+def test_a_metrics_port_in_use_ends_the_start() -> None:
     """If another socket uses the metrics port, the start raises ConfigError."""
 
     async def start(port: int) -> None:

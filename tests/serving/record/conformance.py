@@ -1,8 +1,8 @@
-"""What every sink of the decision record must do, written once: `conforms` in tests/conftest.py runs each check.
+"""What every sink of the decision record must do: `conforms` in tests/conftest.py runs each check.
 
-A sink's test gives it a `Bench`, which makes sinks over one store that is empty at first:
+A sink's test passes a `Bench`, which makes sinks over one store that is empty at first:
 
-    def test_the_sink_conforms(conforms, bench) -> None:
+    def test_the_sink_passes_every_check(conforms, bench) -> None:
         conforms(bench)
 """
 
@@ -30,13 +30,13 @@ _START = int(dt.datetime(2026, 3, 4, 5, 6, 7, 80_900, tzinfo=dt.UTC).timestamp()
 
 
 class Bench(Protocol):
-    """A store for one test, and what can be done to it: no check is left out for any."""
+    """A store for one test, and the failures that it can have."""
 
     def sink(self) -> Sink:
-        """Give another sink over the same store, as a restarted process has one."""
+        """Return another sink over the same store, as a restarted process does."""
 
     def stored(self) -> Iterable[dict[str, Any]]:
-        """Read every document in the store: in the order of `recorded_at`."""
+        """Return every document in the store, in the order of `recorded_at`."""
 
     down: Callable[[], AbstractContextManager[object]]  # the store refuses or can't be reached
     lost: Callable[[], AbstractContextManager[object]]  # the store does what it is told, but its answer is lost
@@ -44,7 +44,7 @@ class Bench(Protocol):
 
 
 def record(number: int, **changes: Any) -> Record:
-    """Make a decision's record; each number has its own, a second after the one before."""
+    """Return a decision's record; each number has its own, a second after the one before."""
     given = {
         "code": "CRYPTO",
         "text": "Überweisungen an Krypto-Börsen \N{EURO SIGN} \"'\\",
@@ -100,7 +100,7 @@ def record(number: int, **changes: Any) -> Record:
 
 
 def refusal(number: int) -> Record:
-    """Make the record of a refused request, which has as little as a record can."""
+    """Return the record of a refused request, with the fewest fields that a record can have."""
     return record(
         number,
         kind="refusal",
@@ -127,19 +127,19 @@ def refusal(number: int) -> Record:
 
 
 def document_of(made: Record) -> dict[str, Any]:
-    """Write a record's document, of what JSON knows alone."""
+    """Return a record's document, made of JSON's types."""
     return msgspec.json.decode(msgspec.json.encode(document(made, _NAMES if made.names else ())))
 
 
 def segment(first: int, last: int, *, source: str = SOURCE, without: Iterable[int] = ()) -> Segment:
-    """Make the segment of some numbers' records, every fifth of them a refusal."""
+    """Return the segment of some numbers' records; every fifth is a refusal."""
     seqs = [number for number in range(first, last + 1) if number not in without]
     documents = [document_of(refusal(number) if number % 5 == 0 else record(number)) for number in seqs]
     return Segment(source, first, last, documents, seqs if without else ())
 
 
 def stores_what_it_is_given(bench: Bench) -> None:
-    """Documents come back whole and in order, from two segments and two outbox files."""
+    """Documents are read back whole and in order, from two segments and two outbox files."""
     sink = bench.sink()
     given = [segment(1, 6), segment(7, 7), segment(8, 9, source=OTHER)]
     place = sink.place()
@@ -150,7 +150,7 @@ def stores_what_it_is_given(bench: Bench) -> None:
 
 
 def gives_back_records(bench: Bench) -> None:
-    """What is stored can be read as the very records that were kept."""
+    """Stored documents can be read as the records that were written."""
     sink = bench.sink()
     sink.write(segment(1, 10), sink.place())
     sink.close()
@@ -160,7 +160,7 @@ def gives_back_records(bench: Bench) -> None:
 
 
 def writes_a_repeated_plan_once(bench: Bench) -> None:
-    """The same segment with the same place again has no effect, and gives the same place."""
+    """Repeating a segment with the same place has no effect, and returns the same place."""
     sink = bench.sink()
     place, given = sink.place(), segment(1, 3)
     after = sink.write(given, place)
@@ -171,7 +171,7 @@ def writes_a_repeated_plan_once(bench: Bench) -> None:
 
 
 def goes_on_after_a_crash_between_write_and_cursor(bench: Bench) -> None:
-    """A restarted process that repeats the last plan, then goes on, stores everything once."""
+    """A restarted process that repeats the last plan and continues stores everything once."""
     dead = bench.sink()
     before = dead.write(segment(1, 3), dead.place())
     lost = dead.write(segment(4, 6), before)
@@ -185,7 +185,7 @@ def goes_on_after_a_crash_between_write_and_cursor(bench: Bench) -> None:
 
 
 def repeats_a_first_plan_after_a_crash(bench: Bench) -> None:
-    """The very first write may be repeated by another process too."""
+    """Another process may repeat the first write."""
     dead = bench.sink()
     place = dead.place()
     dead.write(segment(1, 3), place)
@@ -197,7 +197,7 @@ def repeats_a_first_plan_after_a_crash(bench: Bench) -> None:
 
 
 def goes_on_in_another_process(bench: Bench) -> None:
-    """A place that one process got is good for the next one."""
+    """A place from one process is valid in the next process."""
     first = bench.sink()
     place = first.write(segment(1, 3), first.place())
     first.close()
@@ -208,7 +208,7 @@ def goes_on_in_another_process(bench: Bench) -> None:
 
 
 def leaves_numbers_out(bench: Bench) -> None:
-    """A segment may lack numbers between its first and its last, those two included."""
+    """A segment may lack any numbers, also its first and its last."""
     sink = bench.sink()
     given = segment(1, 6, without=(1, 4, 6))
     sink.write(given, sink.place())
@@ -217,7 +217,7 @@ def leaves_numbers_out(bench: Bench) -> None:
 
 
 def says_when_it_cannot_be_reached(bench: Bench) -> None:
-    """While the store is down a write raises SinkUnavailable; the same again, once it is back, stores it once."""
+    """While the store is down, a write raises SinkUnavailable; repeating it later stores it once."""
     sink = bench.sink()
     place = sink.write(segment(1, 2), sink.place())
     with bench.down():
@@ -230,7 +230,7 @@ def says_when_it_cannot_be_reached(bench: Bench) -> None:
 
 
 def writes_once_though_the_answer_is_lost(bench: Bench) -> None:
-    """Where nobody hears whether a write was done, the same again stores it once."""
+    """If the response to a write is lost, repeating the write stores it once."""
     sink = bench.sink()
     place = sink.place()
     with bench.lost(), pytest.raises(SinkUnavailable):
@@ -241,7 +241,7 @@ def writes_once_though_the_answer_is_lost(bench: Bench) -> None:
 
 
 def names_the_records_that_it_refuses(bench: Bench) -> None:
-    """A record that the store will never take is named, and nothing of its segment stored; the others are then."""
+    """A record that the store can't accept is named, and nothing of its segment is stored until it is left out."""
     sink = bench.sink()
     place = sink.write(segment(1, 2), sink.place())
     sound = segment(3, 7, without=(4,))
@@ -259,7 +259,7 @@ def names_the_records_that_it_refuses(bench: Bench) -> None:
 
 
 def is_checked_before_use(bench: Bench) -> None:
-    """A sound store passes its check, as often as one likes."""
+    """A working store passes its check, also a repeated one."""
     sink = bench.sink()
     sink.check()
     sink.check()

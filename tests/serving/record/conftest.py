@@ -1,4 +1,4 @@
-"""What the decision record's tests share."""
+"""Fixtures of the decision record's tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recording decisions before their answers leave."""
+"""Recording decisions before their answers are sent."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from customer_risk.serving.record.settings import RecordSettings
 
 @pytest.fixture
 def folder(tmp_path):
-    """Where the outbox is."""
+    """The path of the outbox."""
     return tmp_path / "outbox"
 
 
 @pytest.fixture
 def outbox(folder):
-    """An outbox with room."""
+    """An outbox with space."""
     made = Outbox(folder, most_bytes=10**8, file_bytes=10**7)
     yield made
     made.close()
@@ -41,12 +41,12 @@ def answer(service, request_):
 
 
 def records(folder):
-    """All that was recorded."""
+    """Return all recorded records."""
     return [decode(kept.body) for file in find_files(folder) for kept in file.read(0, 10_000)]
 
 
-def test_a_settled_decision_is_on_the_disk(outbox, folder, answer) -> None:
-    """With the way in, the caller and the trace."""
+def test_a_committed_decision_is_on_the_disk(outbox, folder, answer) -> None:
+    """A committed decision is in the outbox, with its route, caller and trace."""
     trace = trace_of(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     recorder = Recorder(outbox, cpu="x")
     recorder.decided(answer, caller="pay", route="/ai/v1/risk", trace=trace, took=3)
@@ -58,8 +58,8 @@ def test_a_settled_decision_is_on_the_disk(outbox, folder, answer) -> None:
     assert record.history_complete
 
 
-def test_a_cut_history_is_kept_as_one(outbox, folder, service, request_) -> None:
-    """By the caller's word."""
+def test_an_incomplete_history_is_recorded_as_incomplete(outbox, folder, service, request_) -> None:
+    """A history that the caller marks as incomplete is recorded as incomplete."""
     request_["history_complete"] = False
     recorder = Recorder(outbox, cpu="x")
     cut = service.answer(json.dumps(request_).encode())
@@ -68,8 +68,8 @@ def test_a_cut_history_is_kept_as_one(outbox, folder, service, request_) -> None
     assert not records(folder)[0].history_complete
 
 
-def test_customers_can_be_kept_by_a_keyed_hash(outbox, folder, answer) -> None:
-    """Only who has the key can look one up."""
+def test_customers_can_be_recorded_by_a_keyed_hash(outbox, folder, answer) -> None:
+    """With a key, the record has a hash of the customer's id."""
     recorder = Recorder(outbox, cpu="x", key=b"k" * 32)
     recorder.decided(answer, caller="", route="", trace=None, took=-1)
     recorder.commit()
@@ -77,8 +77,8 @@ def test_customers_can_be_kept_by_a_keyed_hash(outbox, folder, answer) -> None:
     assert records(folder)[0].customer_id == f"hmac-sha256:{expected}"
 
 
-def test_a_refused_input_is_kept_by_its_fields_names(outbox, folder) -> None:
-    """Never by what they held."""
+def test_a_refusal_is_recorded_with_its_fields_names(outbox, folder) -> None:
+    """A refused request is recorded with the names of its bad fields, without their values."""
     recorder = Recorder(outbox, cpu="x")
     error = InputError(tuple(BadField(f"/a/{i}", "expected a marker") for i in range(30)))
     recorder.refused(error, caller="pay", route="/r", trace=None)
@@ -88,15 +88,15 @@ def test_a_refused_input_is_kept_by_its_fields_names(outbox, folder) -> None:
     assert b"marker" not in msgspec.msgpack.encode(record)
 
 
-def test_who_may_not_ask_leaves_no_record(outbox, folder) -> None:
-    """That is counted, and anybody could fill a disk with it."""
+def test_a_request_without_a_valid_token_is_not_recorded(outbox, folder) -> None:
+    """A request that is refused for its token isn't recorded."""
     Recorder(outbox, cpu="x").refused(Forbidden("No.", remedy="."), caller="", route="", trace=None)
     outbox.commit()
     assert records(folder) == []
 
 
-def test_refusals_take_no_more_than_their_share(outbox, folder, monkeypatch) -> None:
-    """Whoever sends nonsense all day fills no disk."""
+def test_refusals_take_at_most_their_share(outbox, folder, monkeypatch) -> None:
+    """Refusals take at most their share of the outbox."""
     monkeypatch.setattr("customer_risk.serving.record.recorder._FREE_BYTES", 10_000)
     recorder = Recorder(outbox, cpu="x", refusal_share=0.5)
     for _ in range(1000):
@@ -108,20 +108,20 @@ def test_refusals_take_no_more_than_their_share(outbox, folder, monkeypatch) -> 
 
 @pytest.fixture
 def full(folder):
-    """An outbox without room."""
+    """An outbox without space."""
     made = Outbox(folder, most_bytes=1, file_bytes=1)
     yield made
     made.close()
 
 
-def test_what_cant_be_recorded_isnt_given(full, answer) -> None:
-    """By default: an auditor would find nothing of it."""
+def test_an_unrecordable_decision_is_refused(full, answer) -> None:
+    """By default, a decision that can't be recorded raises RecordUnavailable."""
     with pytest.raises(RecordUnavailable):
         Recorder(full, cpu="x").decided(answer, caller="", route="", trace=None, took=-1)
 
 
-def test_what_cant_be_recorded_is_given_and_counted_where_the_settings_say_so(full, answer) -> None:
-    """One by one."""
+def test_an_unrecordable_decision_is_answered_if_allowed(full, answer) -> None:
+    """If the settings allow it, unrecorded decisions are answered, and each is counted."""
     unrecorded = []
     recorder = Recorder(full, cpu="x", refuse=False, unrecorded=lambda: unrecorded.append(1))
     recorder.decided(answer, caller="", route="", trace=None, took=-1)
@@ -130,7 +130,7 @@ def test_what_cant_be_recorded_is_given_and_counted_where_the_settings_say_so(fu
 
 
 def test_a_refusal_that_cant_be_recorded_stays_a_refusal(full) -> None:
-    """It is counted, and its caller hears what was wrong."""
+    """A refusal that can't be recorded is counted and stays a refusal."""
     unrecorded = []
     recorder = Recorder(full, cpu="x", unrecorded=lambda: unrecorded.append(1))
     recorder.refused(MalformedBody("No.", remedy="."), caller="", route="", trace=None)
@@ -138,7 +138,7 @@ def test_a_refusal_that_cant_be_recorded_stays_a_refusal(full) -> None:
 
 
 @pytest.mark.parametrize("refuse", [True, False])
-def test_a_commit_that_fails_is_told_or_counted(outbox, folder, answer, refuse) -> None:
+def test_a_failed_commit_raises_or_is_counted(outbox, folder, answer, refuse) -> None:
     """If the file was removed before the commit, the commit raises, or the decision is counted as unrecorded."""
     unrecorded = []
     recorder = Recorder(outbox, cpu="x", refuse=refuse, unrecorded=lambda: unrecorded.append(1))
@@ -159,13 +159,13 @@ def test_a_commit_that_fails_is_told_or_counted(outbox, folder, answer, refuse) 
     assert (recorder.failing, recorder.ready) == (True, not refuse)
 
 
-def test_nothing_is_recorded_unless_asked_for() -> None:
-    """Off by default."""
+def test_recording_is_off_by_default() -> None:
+    """Recording is off by default."""
     assert recording(RecordSettings(), lambda: None) is None
 
 
 def test_settings_make_a_recorder(folder, answer) -> None:
-    """In each process anew."""
+    """The settings make a recorder, in each process."""
     recorder = recording(RecordSettings(enabled=True, folder=str(folder)), lambda: None)()
     recorder.decided(answer, caller="", route="", trace=None, took=-1)
     recorder.commit()
@@ -185,7 +185,7 @@ def test_settings_make_a_recorder(folder, answer) -> None:
     ],
 )
 def test_settings_that_cant_be_used_are_named(tmp_path, settings, named) -> None:
-    """At the start."""
+    """Settings that can't be used raise ConfigError at the start."""
     (tmp_path / "short").write_text("k" * 31)
     given = {"folder": str(tmp_path / "outbox")} | settings
     if "key_file" in given:

@@ -1,4 +1,4 @@
-"""The store in a file."""
+"""The store in an SQLite file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from customer_risk.serving.store.settings import StoreSettings
 
 @pytest.fixture
 def clock():
-    """A clock to turn by hand."""
+    """A clock that the test sets."""
     return [1000.0]
 
 
@@ -28,16 +28,16 @@ def store(tmp_path, clock):
     made.close()
 
 
-def test_a_value_is_given_back_until_it_expires(store, clock) -> None:
-    """Past its seconds there is none."""
+def test_a_value_is_returned_until_it_expires(store, clock) -> None:
+    """A value is returned until it expires."""
     store.put("a", b"1", seconds=5)
     assert store.get("a") == b"1"
     clock[0] += 5
     assert store.get("a") is None
 
 
-def test_an_expired_value_leaves_the_file(store, clock, tmp_path) -> None:
-    """A later operation deletes it."""
+def test_an_expired_value_is_deleted(store, clock, tmp_path) -> None:
+    """A later operation deletes an expired value."""
     store.put("a", b"1", seconds=5)
     clock[0] += 11
     store.get("b")
@@ -57,7 +57,7 @@ def test_keys_are_dropped_by_prefix_a_few_at_a_time(store) -> None:
     assert (steps > 2, store.keys("")) == (True, ["b/0"])
 
 
-def test_the_file_gives_space_back(store, clock, tmp_path) -> None:
+def test_the_file_shrinks_after_deletions(store, clock, tmp_path) -> None:
     """The file shrinks after values are dropped or expire, in short steps between other operations."""
     sizes = []
     for _ in range(2):
@@ -99,8 +99,8 @@ def size_of(folder) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def test_only_one_adds_a_key(store) -> None:
-    """The first one's value stays."""
+def test_the_first_value_under_a_key_stays(store) -> None:
+    """The first value under a key stays."""
     assert store.add("a", b"1", seconds=5)
     assert not store.add("a", b"2", seconds=5)
     assert store.get("a") == b"1"
@@ -116,39 +116,39 @@ def test_an_operation_that_is_repeated_returns_the_same(store) -> None:
 
 
 def test_an_expired_key_can_be_added_again(store, clock) -> None:
-    """What has expired isn't in the way, swept or not."""
+    """A key whose value has expired can be added again, before and after it is deleted."""
     store.add("a", b"1", seconds=1)
     clock[0] += 1
     assert store.add("a", b"2", seconds=5)
     assert store.get("a") == b"2"
 
 
-def test_a_value_is_replaced_only_where_it_is_as_expected(store) -> None:
-    """Compare and set."""
+def test_a_value_is_replaced_only_if_it_is_the_expected_one(store) -> None:
+    """A value is replaced only if it is the expected one."""
     store.put("a", b"1", seconds=5)
     assert not store.replace("a", b"0", b"2", seconds=5)
     assert store.replace("a", b"1", b"2", seconds=5)
     assert store.get("a") == b"2"
 
 
-def test_a_value_is_removed_only_where_it_is_as_expected(store) -> None:
-    """Another's value stays."""
+def test_a_value_is_removed_only_if_it_is_the_expected_one(store) -> None:
+    """A value is removed only if it is the expected one."""
     store.put("a", b"1", seconds=5)
     assert not store.remove("a", b"0")
     assert store.remove("a", b"1")
     assert not store.remove("a")
 
 
-def test_two_share_a_file(store, tmp_path, clock) -> None:
-    """What one sets, the other gets."""
+def test_two_stores_share_a_file(store, tmp_path, clock) -> None:
+    """Two stores on one file see each other's values."""
     other = FileStore(str(tmp_path / "store"), clock=lambda: clock[0])
     store.put("a", b"1", seconds=5)
     assert other.get("a") == b"1"
     other.close()
 
 
-def test_a_locked_file_is_unavailable_and_no_hang(store, tmp_path) -> None:
-    """The wait is bounded."""
+def test_a_locked_file_is_unavailable_after_the_timeout(store, tmp_path) -> None:
+    """A locked file raises StoreUnavailable after the timeout."""
     other = sqlite3.connect(tmp_path / "store", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable):
@@ -156,26 +156,26 @@ def test_a_locked_file_is_unavailable_and_no_hang(store, tmp_path) -> None:
     other.close()
 
 
-def test_a_file_that_cant_be_written_is_a_mistake_of_the_settings(tmp_path) -> None:
-    """It is named at the start."""
+def test_a_file_that_cant_be_written_is_a_config_error(tmp_path) -> None:
+    """A file that can't be written raises ConfigError that names the setting."""
     with pytest.raises(ConfigError, match=r"store\.path"):
         open_store(StoreSettings(path=str(tmp_path / "none" / "store")), tmp_path)
 
 
 def test_redis_needs_an_address(tmp_path) -> None:
-    """It is named at the start."""
+    """Redis without an address raises ConfigError that names the setting."""
     with pytest.raises(ConfigError, match=r"store\.url"):
         open_store(StoreSettings(kind="redis"), tmp_path)
 
 
 def test_an_unreachable_redis_is_unavailable(tmp_path) -> None:
-    """Nobody listens on port 1."""
+    """A Redis that can't be reached raises StoreUnavailable."""
     store = open_store(StoreSettings(kind="redis", url="redis://127.0.0.1:1/0", timeout_seconds=0.1), tmp_path)
     with pytest.raises(StoreUnavailable):
         store.get("a")
 
 
-def test_redis_may_be_named_by_a_file(tmp_path) -> None:
+def test_the_address_of_redis_may_be_in_a_file(tmp_path) -> None:
     """White space around the address does not count."""
     (tmp_path / "url").write_text("redis://:secret@127.0.0.1:1/0\n")
     settings = StoreSettings(kind="redis", url_file=str(tmp_path / "url"), timeout_seconds=0.1)
@@ -192,8 +192,8 @@ def test_redis_may_be_named_by_a_file(tmp_path) -> None:
         ("redis://a:1/0", "redis://b:1/0", "both given"),
     ],
 )
-def test_a_file_that_names_no_redis_is_a_mistake_of_the_settings(tmp_path, written, url, said) -> None:
-    """The message says which it is, and not what the file holds."""
+def test_a_file_without_an_address_is_a_config_error(tmp_path, written, url, said) -> None:
+    """A file without a valid address raises ConfigError without the file's content."""
     if written is not None:
         (tmp_path / "url").write_text(written)
     with pytest.raises(ConfigError, match=said) as caught:

@@ -1,4 +1,4 @@
-"""The same request, sent again."""
+"""Idempotency keys: the same request, sent again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def once(store):
-    """Return a function that asks with an idempotency key; its options replace parts of the request."""
+    """Return a function that sends a request with an idempotency key; its options replace parts of the request."""
     keys = Idempotency(store, reserve_seconds=0.3, wait_seconds=0.1)
     counter = itertools.count()
 
@@ -38,15 +38,15 @@ def once(store):
 
 
 def test_the_same_request_gets_the_same_answer(once) -> None:
-    """Byte for byte."""
+    """A repeated request gets the same bytes."""
     assert once() == once() == b"0"
 
 
 @pytest.mark.parametrize(
     "differs", [{"key": "l"}, {"route": "/s"}, {"caller": msgspec.structs.replace(LOCAL, name="o")}]
 )
-def test_a_key_is_its_callers_and_its_routes_own(once, differs) -> None:
-    """Elsewhere it is another key."""
+def test_keys_are_separate_by_caller_and_route(once, differs) -> None:
+    """The same key of another caller or on another route is another key."""
     once()
     assert once(**differs) == b"1"
 
@@ -55,14 +55,14 @@ def test_a_key_is_its_callers_and_its_routes_own(once, differs) -> None:
     "differs", [{"body": b"[]"}, {"caller": msgspec.structs.replace(LOCAL, scopes=frozenset(("score",)))}]
 )
 def test_a_key_used_for_another_request_is_a_conflict(once, differs) -> None:
-    """Another body, or another right to explanations."""
+    """A key with another body, or another right to explanations, is a conflict."""
     once()
     with pytest.raises(Conflict):
         once(**differs)
 
 
-def test_a_failure_isnt_kept(once) -> None:
-    """The next attempt is a first one."""
+def test_a_failure_is_not_stored(once) -> None:
+    """After a failure, the next attempt is answered anew."""
 
     def fail() -> bytes:
         raise Overloaded("Busy.", remedy="Wait.")
@@ -74,13 +74,13 @@ def test_a_failure_isnt_kept(once) -> None:
 
 @pytest.mark.parametrize("key", ["", "a b", "é", "k" * 256, "k\n"])
 def test_a_bad_key_is_refused(once, key) -> None:
-    """It is told as a field."""
+    """An invalid key raises InputError."""
     with pytest.raises(InputError, match="Idempotency-Key"):
         once(key=key)
 
 
-def test_one_under_way_is_told_to_come_back(store) -> None:
-    """While the first request with a key is being answered, another one with the same key is refused."""
+def test_a_second_request_is_refused_during_the_first(store) -> None:
+    """While the first request with a key is being answered, another one is refused."""
     keys = Idempotency(store, reserve_seconds=600, wait_seconds=0.1)
 
     def ask(produce) -> bytes:
@@ -94,8 +94,8 @@ def test_one_under_way_is_told_to_come_back(store) -> None:
     assert ask(meanwhile) == b"first"
 
 
-def test_a_reservation_whose_maker_died_runs_out(once) -> None:
-    """What is left of it is in nobody's way for long."""
+def test_the_reservation_of_a_dead_process_expires(once) -> None:
+    """The reservation of a dead process expires."""
 
     def die() -> bytes:
         time.sleep(0.35)  # past the reservation, which another then makes
@@ -105,7 +105,7 @@ def test_a_reservation_whose_maker_died_runs_out(once) -> None:
     assert once(produce=die) == b"0"
 
 
-def test_a_reservation_that_the_store_lost_costs_no_second_answer(once, store) -> None:
+def test_an_answer_is_stored_even_if_its_reservation_is_lost(once, store) -> None:
     """If the store loses a reservation while its request is being answered, the answer is stored nevertheless."""
 
     def lose() -> bytes:

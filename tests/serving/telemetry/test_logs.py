@@ -1,13 +1,10 @@
-"""Log lines: their form, which of them there are, and what they never hold."""
+"""The form of log lines, their kinds, and what they never contain."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import threading
 import warnings
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +15,7 @@ from customer_risk.serving.contract.problem import KINDS
 from customer_risk.serving.contract.trace import Trace, trace_of
 from customer_risk.serving.errors import NotReady, StoreUnavailable
 from customer_risk.serving.telemetry.logs import LogSettings, RequestLog, _Bounded, configure
+from tests.http_server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +28,7 @@ ALL = LogSettings(format="json", project="p", success_share=1)
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """The JSON lines so far; logging is put back as it was afterwards."""
+    """Return the JSON lines so far; logging is restored afterwards."""
     root, show = logging.getLogger(), warnings.showwarning
     handlers, level = root.handlers[:], root.level
     yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -41,15 +39,15 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], list[dict
 
 
 def fail(error: Exception) -> None:
-    """Log a failure that was raised."""
+    """Log an error that was raised."""
     try:
         raise error
     except type(error) as raised:
         RequestLog(ALL).failed(raised, TRACE, route="/ai/v1/risk", caller_name="payments")
 
 
-def test_a_failure_is_logged_whole(lines) -> None:
-    """Severity, trace, labels, place and stack stand where Cloud Logging looks for them."""
+def test_an_error_is_logged_in_all_fields(lines) -> None:
+    """An error's line has the severity, trace, labels, place and stack in Cloud Logging's fields."""
     configure(ALL)
     fail(BundleError("No bundle yet.", remedy="Wait."))
     (line,) = lines()
@@ -61,8 +59,8 @@ def test_a_failure_is_logged_whole(lines) -> None:
     assert "No bundle yet." in line["message"]
 
 
-def test_refusals_on_our_side_are_logged_once_a_second(lines) -> None:
-    """Of many refusals of one kind, one line a second says that there are some."""
+def test_refusals_of_one_kind_are_logged_once_a_second(lines) -> None:
+    """Refusals of one kind are logged once a second."""
     configure(ALL)
     log = RequestLog(ALL)
     for _ in range(50):
@@ -72,7 +70,7 @@ def test_refusals_on_our_side_are_logged_once_a_second(lines) -> None:
 
 
 def test_successes_are_sampled_by_trace(lines, service: Service, request_) -> None:
-    """The share decides by the trace's id: the lowest is always in, unless no success is to be logged."""
+    """The trace's id decides which successes are logged; with a share of 0, none is."""
     configure(ALL)
     answer = service.answer(msgspec.json.encode(request_))
     highest = Trace("f" * 32, "1" * 16, None, sampled=False)
@@ -85,8 +83,8 @@ def test_successes_are_sampled_by_trace(lines, service: Service, request_) -> No
     assert told[0]["httpRequest"]["latency"] == "0.002000s"
 
 
-def test_nothing_that_a_request_says_reaches_a_line(lines, service: Service, request_) -> None:
-    """Markers in a request's fields, and in a foreign error that quotes them, leave no trace."""
+def test_no_line_has_content_of_a_request(lines, service: Service, request_) -> None:
+    """A request's fields, and a foreign error that quotes them, are in no line."""
     configure(ALL)
     request_["customer_id"] = request_["profile"]["occupation"] = request_["transactions"][0]["type"] = "MARKER"
     answer = service.answer(msgspec.json.encode(request_))
@@ -100,8 +98,8 @@ def test_nothing_that_a_request_says_reaches_a_line(lines, service: Service, req
     assert "MARKER" not in json.dumps(told)
 
 
-def test_others_lines_have_the_same_form(lines) -> None:
-    """KServe's, uvicorn's and Python's own warnings are JSON too."""
+def test_lines_of_other_libraries_have_the_same_form(lines) -> None:
+    """Lines of KServe, uvicorn and Python's warnings are JSON too."""
     configure(ALL)
     logging.getLogger("kserve").warning("a %s", "word")
     logging.getLogger("uvicorn.error").error("an error")
@@ -113,17 +111,14 @@ def test_others_lines_have_the_same_form(lines) -> None:
     assert [line["logger"] for line in lines()] == ["kserve", "uvicorn.error", "py.warnings"]
 
 
-def test_a_thread_writes_all_that_waits(lines) -> None:
-    """Between start and stop lines go through a queue, and none is lost at the end; stacks survive it."""
+async def test_a_thread_writes_all_queued_lines(lines) -> None:
+    """Between start and stop a thread writes the lines, with their stacks, and none is lost at the end."""
     logs = configure(ALL)
 
-    async def run() -> None:
-        await logs.start()
-        for _ in range(100):
-            fail(BundleError("Not yet.", remedy="Wait."))
-        await logs.stop()
-
-    asyncio.run(run())
+    await logs.start()
+    for _ in range(100):
+        fail(BundleError("Not yet.", remedy="Wait."))
+    await logs.stop()
     told = lines()
     assert len(told) == 100
     assert "Traceback" in told[0]["message"]
@@ -131,7 +126,7 @@ def test_a_thread_writes_all_that_waits(lines) -> None:
 
 
 def test_lines_beyond_the_bound_are_dropped_and_counted() -> None:
-    """A full queue holds nobody up."""
+    """Lines beyond the bound of the queue are dropped and counted."""
     import queue
 
     dropped: list[int] = []
@@ -141,8 +136,8 @@ def test_lines_beyond_the_bound_are_dropped_and_counted() -> None:
     assert dropped == [1, 1, 1]
 
 
-def test_text_is_for_people(lines, capsys) -> None:  # noqa: ARG001  it puts logging back
-    """By setting, a line is plain text."""
+def test_the_format_text_is_plain_text(lines, capsys) -> None:  # noqa: ARG001  it puts logging back
+    """With `format: text`, lines are plain text."""
     configure(LogSettings(format="text"))
     logging.getLogger("serving").info("ready")
     assert "INFO serving: ready" in capsys.readouterr().err
@@ -150,51 +145,35 @@ def test_text_is_for_people(lines, capsys) -> None:  # noqa: ARG001  it puts log
 
 @pytest.fixture
 def cloud():
-    """A server that takes Cloud Logging's entries, and what it took."""
+    """A server with Cloud Logging's API, and the entries that it received."""
     entries: list[dict[str, Any]] = []
 
-    class Taking(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            sent = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            entries.extend({"path": self.path} | entry for entry in sent["entries"])
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.end_headers()
-            self.wfile.write(b"{}")
+    def take(request, sent: bytes) -> tuple[int, dict]:
+        entries.extend({"path": request.path} | entry for entry in json.loads(sent)["entries"])
+        return 200, {}
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", entries
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(take) as url:
+        yield url, entries
 
 
-def test_cloud_loggings_own_client_sends_lines_with_their_trace(cloud, lines) -> None:  # noqa: ARG001  it puts logging back
-    """Where no agent collects lines, errors arrive with severity and trace; what a request said doesn't."""
+async def test_the_cloud_client_sends_lines_with_their_trace(cloud, lines) -> None:  # noqa: ARG001  it puts logging back
+    """With `client: cloud`, errors arrive with severity and trace, without the request's content."""
     url, entries = cloud
     settings = LogSettings(client="cloud", project="p", endpoint=url)
 
-    async def fail() -> None:
-        logs = configure(settings)
-        await logs.start()
-        trace = trace_of(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-        RequestLog(settings).failed(ValueError("c-secret"), trace, route="/r", caller_name="pay")
-        await logs.stop()
-
-    asyncio.run(fail())
+    logs = configure(settings)
+    await logs.start()
+    trace = trace_of(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    RequestLog(settings).failed(ValueError("c-secret"), trace, route="/r", caller_name="pay")
+    await logs.stop()
     (entry,) = entries
     assert (entry["path"].partition("?")[0], entry["severity"]) == ("/v2/entries:write", 500)  # ERROR
     assert entry["trace"] == "projects/p/traces/0af7651916cd43dd8448eb211c80319c"
     assert "c-secret" not in json.dumps(entry)
 
 
-def test_cloud_logging_without_credentials_is_told_at_the_start(tmp_path, monkeypatch, lines) -> None:  # noqa: ARG001  it puts logging back
-    """Not at the first line."""
+def test_missing_cloud_credentials_are_a_config_error(tmp_path, monkeypatch, lines) -> None:  # noqa: ARG001  it puts logging back
+    """Missing credentials raise ConfigError at the start."""
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(ConfigError, match=r"logs\.client"):
         configure(LogSettings(client="cloud", project="p"))
@@ -206,21 +185,16 @@ HOSTILE = "why\n2026-01-01 00:00:00 ERROR serving: forged\r\x1b[2J\x85\u2028\u20
 @pytest.mark.parametrize("queued", [False, True], ids=["at once", "by the thread"])
 @pytest.mark.parametrize("format_", ["text", "json"])
 @pytest.mark.usefixtures("lines")
-def test_nothing_forges_a_line(capsys, format_, queued) -> None:
+async def test_control_characters_are_escaped(capsys, format_, queued) -> None:
     """Line ends and control characters in a message, an error's text or a label are printed as escapes."""
     logs = configure(LogSettings(format=format_))
 
-    async def run() -> None:
-        if queued:
-            await logs.start()
-        logging.getLogger("serving").warning(
-            "force rules, by %s: %s", HOSTILE, HOSTILE, extra={"labels": {"a": HOSTILE}}
-        )
-        fail(BundleError(HOSTILE, remedy=HOSTILE))
-        if queued:
-            await logs.stop()
-
-    asyncio.run(run())
+    if queued:
+        await logs.start()
+    logging.getLogger("serving").warning("force rules, by %s: %s", HOSTILE, HOSTILE, extra={"labels": {"a": HOSTILE}})
+    fail(BundleError(HOSTILE, remedy=HOSTILE))
+    if queued:
+        await logs.stop()
     printed = "".join(capsys.readouterr())
     assert not set(printed) & set("\r\x1b\x85\u2028\u202e")
     assert not any(line.startswith("2026-01-01") for line in printed.splitlines())

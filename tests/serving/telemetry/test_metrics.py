@@ -1,4 +1,4 @@
-"""Metrics: each figure, from one worker and from several."""
+"""Each metric, from one worker and from several."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that prometheus_client's values go to, though something may have imported it before."""
+    """A folder for prometheus_client's values, even if it was imported before."""
     import prometheus_client
     from prometheus_client import values
 
@@ -90,7 +90,7 @@ def worker(folder: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
 
 
 def read(metrics: Metrics) -> Samples:
-    """Read the exposition as Prometheus would."""
+    """Return the samples that Prometheus would read."""
     from prometheus_client.parser import text_string_to_metric_families
 
     _, text = metrics.exposition(None)
@@ -99,19 +99,19 @@ def read(metrics: Metrics) -> Samples:
 
 
 def value(samples: Samples, name: str, /, **labels: str) -> float | None:
-    """Look a sample up; None where there is none."""
+    """Return the value of a sample, or None if it doesn't exist."""
     return samples.get((f"customer_risk_{name}", frozenset(labels.items())))
 
 
 def answer_with(*warnings: InputWarning, patterns: tuple[str, ...] | None = None) -> Any:
-    """Make what of an answer is counted."""
+    """Return the parts of an answer that are counted."""
     found = None if patterns is None else tuple(SimpleNamespace(code=code) for code in patterns)
     decision = SimpleNamespace(segment="high", action="review", patterns=found)
     return SimpleNamespace(decision=decision, source="model", warnings=warnings)
 
 
 def test_counts_responses_by_route_and_code(metrics) -> None:
-    """Each response is counted once, at its route and code."""
+    """Each response counts once, at its route and code."""
     metrics.responded("/ai/v1/risk", 200, 0.001)
     metrics.responded("/ai/v1/risk", 200, 0.001)
     metrics.responded("/ai/v1/risk", 422, 0.001)
@@ -120,8 +120,8 @@ def test_counts_responses_by_route_and_code(metrics) -> None:
     assert value(samples, "requests_total", route="/ai/v1/risk", code="422") == 1
 
 
-def test_times_are_what_the_library_itself_would_have_observed(metrics) -> None:
-    """Bounds included, sums and infinity: the histogram is the very one that observing each value gives."""
+def test_batched_times_equal_single_observations(metrics) -> None:
+    """The histogram equals one that observes each value, also at a bucket's bound."""
     from prometheus_client import CollectorRegistry, Histogram, generate_latest
     from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -156,7 +156,7 @@ def test_buckets_resolve_the_milliseconds_that_matter(metrics) -> None:
 
 
 def test_counts_decisions_and_their_warnings(metrics) -> None:
-    """A decision counts at its segment, action and source, each of its warnings at its code and field."""
+    """A decision counts at its segment, action and source, each warning at its code and field."""
     unknown = InputWarning("UNKNOWN_CATEGORY", "/transactions/3/type", "'X' is not known")
     metrics.decided(answer_with(unknown, unknown, InputWarning("HISTORY_CUT", "/history_complete", "")))
     samples = read(metrics)
@@ -166,7 +166,7 @@ def test_counts_decisions_and_their_warnings(metrics) -> None:
 
 
 def test_counts_patterns_by_their_code(metrics) -> None:
-    """Each pattern of an answer counts once; every code begins at 0, and answers without patterns count for none."""
+    """Each pattern of an answer counts once, and every code starts at 0."""
     metrics.decided(answer_with(patterns=("PASS_THROUGH", "NIGHT_BURST")))
     metrics.decided(answer_with(patterns=("NIGHT_BURST",)))
     metrics.decided(answer_with(patterns=()))
@@ -178,8 +178,8 @@ def test_counts_patterns_by_their_code(metrics) -> None:
     assert counted == dict.fromkeys(BY_CODE, 0) | {"PASS_THROUGH": 1, "NIGHT_BURST": 2}
 
 
-def test_counts_what_a_service_really_answers(metrics, service: Service, request_) -> None:
-    """A real answer is counted as it is."""
+def test_counts_the_answers_of_a_service(metrics, service: Service, request_) -> None:
+    """A service's answer is counted."""
     import msgspec
 
     request_["profile"]["occupation"] = "ASTRONAUTS"
@@ -209,13 +209,13 @@ def test_counts_what_a_service_really_answers(metrics, service: Service, request
         ("", "other"),
     ],
 )
-def test_a_warnings_field_is_one_of_those_that_exist(pointer, field) -> None:
-    """Positions count for nothing, and what callers make up doesn't become a label."""
+def test_a_warnings_field_is_a_known_field(pointer, field) -> None:
+    """The label `field` has no positions, and no names that callers make up."""
     assert field_of(pointer) == field
 
 
 def test_counts_refusals_by_kind(metrics) -> None:
-    """Refusals count at the problem document's kind, all of which are there from the start."""
+    """Refusals count at their kind, and every kind starts at 0."""
     for kind in (KINDS[InputError], KINDS[Overloaded], UNEXPECTED):
         metrics.refused(kind)
     samples = read(metrics)
@@ -224,8 +224,8 @@ def test_counts_refusals_by_kind(metrics) -> None:
     assert value(samples, "refusals_total", kind="forbidden") == 0
 
 
-def test_counts_what_else_happens(metrics) -> None:
-    """Shed requests, waits, lags, reloads and dropped log lines each have a figure."""
+def test_counts_other_events(metrics) -> None:
+    """Shed requests, waits, lags, reloads and dropped log lines are counted."""
     metrics.shed()
     metrics.waited(0.003)
     metrics.lagged(0.02)
@@ -240,16 +240,16 @@ def test_counts_what_else_happens(metrics) -> None:
     assert value(samples, "log_lines_dropped_total") == 7
 
 
-def test_tells_what_is_in_flight(metrics) -> None:
-    """What began and hasn't ended is in flight."""
+def test_counts_requests_in_flight(metrics) -> None:
+    """Requests that have begun and not ended are in flight."""
     metrics.in_flight.inc()
     metrics.in_flight.inc()
     metrics.in_flight.dec()
     assert value(read(metrics), "requests_in_flight") == 1
 
 
-def test_names_the_bundle_that_answers_and_no_former_one(metrics) -> None:
-    """After a reload only the new bundle is there."""
+def test_only_the_current_bundle_has_a_sample(metrics) -> None:
+    """After a reload, only the new bundle has a sample."""
     metrics.bundle("customer-risk", "aaa")
     metrics.bundle("customer-risk", "bbb")
     samples = read(metrics)
@@ -257,8 +257,8 @@ def test_names_the_bundle_that_answers_and_no_former_one(metrics) -> None:
     assert value(samples, "bundle_info", name="customer-risk", version="aaa") is None
 
 
-def test_tells_states(metrics) -> None:
-    """Readiness and forced rules are 0 until they are told."""
+def test_readiness_and_forced_rules_start_at_0(metrics) -> None:
+    """Readiness and forced rules are 0 until they are set."""
     before = read(metrics)
     metrics.state(ready=True, rules_forced=True)
     after = read(metrics)
@@ -266,20 +266,20 @@ def test_tells_states(metrics) -> None:
     assert [value(each, "rules_forced") for each in (before, after)] == [0, 1]
 
 
-def test_looks_before_it_writes(folder) -> None:  # noqa: ARG001  where the metrics go
-    """States are asked for at each writing."""
+def test_the_state_is_read_before_each_write(folder) -> None:  # noqa: ARG001  where the metrics go
+    """The state is read before each write."""
     assert value(read(Metrics(lambda made: made.state(ready=True, rules_forced=False))), "ready") == 1
 
 
-def test_tells_memory_and_cpu(metrics) -> None:
-    """Each worker's resident memory and the CPU time of all are there."""
+def test_memory_and_cpu_time_are_exported(metrics) -> None:
+    """Each worker's resident memory and the CPU time of all are exported."""
     samples = read(metrics)
     assert (value(samples, "resident_memory_bytes", pid=str(os.getpid())) or 0) > 1e6
     assert (value(samples, "cpu_seconds_total") or 0) > 0
 
 
-def test_speaks_openmetrics_where_asked(metrics) -> None:
-    """The Accept header chooses the form."""
+def test_the_accept_header_chooses_the_format(metrics) -> None:
+    """The Accept header chooses the format."""
     from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
     metrics.responded("r", 200, 0.001)
@@ -290,15 +290,15 @@ def test_speaks_openmetrics_where_asked(metrics) -> None:
 
 
 def test_shows_other_libraries_metrics(metrics) -> None:
-    """What KServe counts stands in the same folder and the same exposition."""
+    """Metrics of other libraries are in the same exposition."""
     from prometheus_client import Counter
 
     Counter("kserves_own", "Another's.", registry=None).inc(3)
     assert read(metrics)["kserves_own_total", frozenset()] == 3
 
 
-def test_loses_nothing_between_threads(metrics) -> None:
-    """Threads that count while another writes lose no count."""
+def test_concurrent_threads_lose_no_count(metrics) -> None:
+    """No count of concurrent threads is lost."""
 
     def count() -> None:
         for _ in range(5_000):
@@ -314,8 +314,8 @@ def test_loses_nothing_between_threads(metrics) -> None:
     assert value(samples, "request_duration_seconds_count", route="r") == 20_000
 
 
-def test_writes_by_itself_and_at_the_end(metrics) -> None:
-    """It writes by itself while it runs, and writes what is left when it stops."""
+async def test_counts_are_written_regularly_and_at_the_end(metrics) -> None:
+    """Counts are written while the worker runs and when it stops."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -324,40 +324,34 @@ def test_writes_by_itself_and_at_the_end(metrics) -> None:
         MultiProcessCollector(registry)
         return registry.get_sample_value("customer_risk_shed_total")
 
-    async def run() -> list[float | None]:
-        await metrics.start()
-        metrics.shed()
-        seen = [written()]
-        async with asyncio.timeout(600):
-            while not written():  # noqa: ASYNC110  there is no event to wait for
-                await asyncio.sleep(0.01)
-        seen.append(written())
-        metrics.shed()
-        await metrics.stop()
-        return [*seen, written()]
-
-    assert asyncio.run(run()) == [0, 1, 2]
+    await metrics.start()
+    metrics.shed()
+    seen = [written()]
+    async with asyncio.timeout(600):
+        while not written():  # noqa: ASYNC110  there is no event to wait for
+            await asyncio.sleep(0.01)
+    seen.append(written())
+    metrics.shed()
+    await metrics.stop()
+    assert [*seen, written()] == [0, 1, 2]
 
 
-def test_a_worker_doesnt_repeat_what_its_parent_counted(metrics) -> None:
-    """What was counted before the start, in the process that was forked, is nothing that this worker did."""
+async def test_a_worker_doesnt_repeat_what_its_parent_counted(metrics) -> None:
+    """Counts from before the fork aren't exported."""
     metrics.reloaded("taken")
     metrics.responded("/ai/v1/risk", 200, 0.001)
 
-    async def work() -> None:
-        await metrics.start()
-        metrics.reloaded("refused")
-        await metrics.stop()
-
-    asyncio.run(work())
+    await metrics.start()
+    metrics.reloaded("refused")
+    await metrics.stop()
     samples = read(metrics)
     counted = {result: value(samples, "reloads_total", result=result) for result in ("taken", "refused", "unchanged")}
     assert counted == {"taken": 0, "refused": 1, "unchanged": 0}
     assert not value(samples, "requests_total", route="/ai/v1/risk", code="200")
 
 
-def test_goes_on_writing_after_a_failure(folder, caplog) -> None:  # noqa: ARG001  where the metrics go
-    """A look that fails is logged once, and later writes are made all the same."""
+def test_writing_continues_after_a_failure(folder, caplog) -> None:  # noqa: ARG001  where the metrics go
+    """A failed write is logged once, and later writes are made."""
     looks: list[Metrics] = []
 
     def look(made: Metrics) -> None:
@@ -379,7 +373,7 @@ def test_goes_on_writing_after_a_failure(folder, caplog) -> None:  # noqa: ARG00
 
 
 def test_sums_workers_and_keeps_the_counts_of_a_killed_one(metrics, worker) -> None:
-    """A killed worker's written counts stay, its gauges go, and no more than its last moment is lost."""
+    """A killed worker's written counts stay, and its gauges are removed."""
     first, second = worker("other"), worker("other")
     both = read(metrics)
     first.send_signal(signal.SIGKILL)
@@ -396,8 +390,8 @@ def test_sums_workers_and_keeps_the_counts_of_a_killed_one(metrics, worker) -> N
     assert value(after, "resident_memory_bytes", pid=str(second.pid)) is not None
 
 
-def test_is_ready_when_every_worker_is(metrics, worker) -> None:
-    """One worker that isn't ready shows."""
+def test_ready_is_1_if_every_worker_is_ready(metrics, worker) -> None:
+    """`ready` is 0 if one worker isn't ready."""
     metrics.state(ready=True, rules_forced=False)
     other = worker("other")
     assert value(read(metrics), "ready") == 0
@@ -407,8 +401,8 @@ def test_is_ready_when_every_worker_is(metrics, worker) -> None:
     assert value(read(metrics), "ready") == 1
 
 
-def test_a_new_server_begins_at_nothing(folder, worker) -> None:
-    """Preparing the folder empties it of what former processes left."""
+def test_files_of_earlier_processes_are_removed(folder, worker) -> None:
+    """Preparing the folder removes files of earlier processes."""
     (folder / "counter_999999.db").write_bytes(b"left")
     worker("first")
     assert not (folder / "counter_999999.db").exists()

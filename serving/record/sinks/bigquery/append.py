@@ -1,4 +1,4 @@
-"""One append to a write stream, and what its answer means."""
+"""One append to a write stream, and its possible results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LOST: Final = {
 
 
 class Fate(Enum):
-    """What became of rows: written now; something was at their offset already; or the stream takes none any more."""
+    """The result of an append: written; rows were at the offset already; or the stream accepts no more rows."""
 
     WRITTEN = "written"
     EXISTS = "exists"
@@ -36,7 +36,7 @@ class Fate(Enum):
 
 
 class RowsRefused(Exception):
-    """The server takes none of an append's rows; `refused` says why, by the index of those that are wrong."""
+    """The server accepted none of an append's rows; `refused` has the reasons by the index of invalid rows."""
 
     def __init__(self, refused: dict[int, str]) -> None:
         super().__init__(f"{len(refused)} rows refused")
@@ -46,7 +46,7 @@ class RowsRefused(Exception):
 def append(connections: Connections, stream: str, offset: int, rows: Sequence[bytes], shape: Rows, table: str) -> Fate:
     """Append rows at an offset of a stream; raises RowsRefused and SinkUnavailable.
 
-    A request of its own each time: a connection that is kept open waits for ten minutes where the server is gone.
+    Each append is a separate call: an open stream waits for ten minutes if the server is gone.
     """
     request = types.AppendRowsRequest(
         write_stream=stream,
@@ -64,7 +64,7 @@ def append(connections: Connections, stream: str, offset: int, rows: Sequence[by
         status = error.grpc_status_code
         return _fate(table, status.value[0] if status else -1, _reasons(error.details), str(error))
     if response is None:
-        raise unavailable(table, "an append had no answer")
+        raise unavailable(table, "an append got no response")
     if response.row_errors:
         raise RowsRefused({each.index: each.message or each.code.name for each in response.row_errors})
     if response.error.code:
@@ -77,11 +77,11 @@ def _fate(table: str, code: int, reasons: set[str], why: str) -> Fate:
         return Fate.EXISTS
     if code in {_NOT_FOUND, _FAILED_PRECONDITION, _OUT_OF_RANGE} or reasons & _LOST:
         return Fate.LOST
-    raise unavailable(table, f"it doesn't take rows ({code}): {why}")
+    raise unavailable(table, f"it doesn't accept rows ({code}): {why}")
 
 
 def _reasons(details: Sequence[Any]) -> set[str]:
-    """Return the reasons in an error's details, which come packed or not."""
+    """Return the reasons in an error's details, which may be packed."""
     kind = types.StorageError.pb()
     found = set()
     for detail in details:

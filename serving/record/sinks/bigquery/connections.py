@@ -1,4 +1,4 @@
-"""Connections to BigQuery, made when first asked for; whatever fails on them becomes SinkUnavailable."""
+"""Connections to BigQuery, made at their first use; their failures raise SinkUnavailable."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _WRITE: Final = "bigquerystorage.googleapis.com"
 _CHANNEL: Final = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    ("grpc.use_local_subchannel_pool", 1),  # so that a new channel doesn't wait for what failed on another
+    ("grpc.use_local_subchannel_pool", 1),  # so that a new channel doesn't inherit another's failures
 )
 
 
 class Connections:
-    """A table's clients: `rest` for all but rows, `write` for rows. Messages name `setting`."""
+    """A table's clients: `write` for rows, `rest` for all else. Messages name `setting`."""
 
     def __init__(self, settings: BigQuerySettings, setting: str = SINKS) -> None:
         self._settings = settings
@@ -59,7 +59,7 @@ class Connections:
     ) -> Any:
         """Run a query once and return its rows.
 
-        A request has `seconds` for its response, all of it `wait` seconds, or as many.
+        Each request may take `seconds`, and the whole query `wait` seconds (by default `seconds`).
         """
         return self.rest.query_and_wait(
             query,
@@ -71,14 +71,14 @@ class Connections:
         )
 
     def reaching(self, *answers: type[Exception]) -> AbstractContextManager[None]:
-        """Raise SinkUnavailable for whatever goes wrong, but for `answers`."""
+        """Raise SinkUnavailable for every error except `answers`."""
         return translated(lambda error: unavailable(self._settings.path, str(error) or repr(error)), answers)
 
     @contextmanager
-    def asking(self, done: str, remedy: str, *also: type[Exception]) -> Iterator[None]:
-        """Raise ConfigError for what asking again won't change and for `also`, SinkUnavailable for all else.
+    def translating(self, done: str, remedy: str, *also: type[Exception]) -> Iterator[None]:
+        """Raise ConfigError for permanent errors and for `also`, SinkUnavailable for all others.
 
-        The message says that the table can't be `done`.
+        The message says that the table can't be `done`, for example "read".
         """
         refused = (*REFUSED, *also)
         try:
@@ -91,14 +91,14 @@ class Connections:
             raise ConfigError(f"{self._setting}: {path} can't be {done}: {error}.", remedy=remedy) from error
 
     def close(self) -> None:
-        """Close connections, if any were made."""
+        """Close the connections."""
         self.hang_up()
         if "rest" in self.__dict__:
             self.rest.close()
             del self.rest
 
     def hang_up(self) -> None:
-        """Close the connection of `write`, which would wait for up to two minutes before it tries a server again."""
+        """Close the connection of `write`, which would wait for up to two minutes before it connects again."""
         if "write" in self.__dict__:
             self.write.transport.close()
             del self.write
@@ -108,5 +108,5 @@ def unavailable(table: str, why: str) -> SinkUnavailable:
     """Return the error of a table that can't be used now."""
     return SinkUnavailable(
         f"The table {table} fails: {why}.",
-        remedy="It is tried again; see to the network, the table and this identity's rights.",
+        remedy="The request is repeated; check the network, the table and this identity's permissions.",
     )

@@ -1,6 +1,6 @@
-"""Documents as the Storage Write API takes them: messages of a type that is made from the table's columns.
+"""Documents as messages of the Storage Write API, whose type is made from the table's columns.
 
-The message's type knows what must be given and what there is, so that making one is the check of a document.
+The type has all columns and knows which are required, so making a message checks the document.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from customer_risk.serving.record.sinks.batch import RecordBatch
 from customer_risk.serving.record.sinks.bigquery.feature_rows import FeatureRows
 from customer_risk.serving.record.sinks.bigquery.schema import COLUMNS
 
-REQUEST_BYTES: Final = 1_000_000  # of rows in a request, as a rule: its answer comes well within the patience for it
-MOST_BYTES: Final = 9_000_000  # of rows in a request, which may have 10 MB with all that is around them
+REQUEST_BYTES: Final = 1_000_000  # usual size of rows in a request, which is answered well within the timeout
+MOST_BYTES: Final = 9_000_000  # largest size of rows in a request, which may have 10 MB in all
 _FRAME_BYTES: Final = 8  # around each row
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LABELS: Final = {"NULLABLE": 1, "REQUIRED": 2, "REPEATED": 3}
@@ -37,7 +37,7 @@ _TYPES: Final = {"FLOAT": 1, "INTEGER": 3, "TIMESTAMP": 3, "BOOLEAN": 8, "STRING
 
 
 def descriptor() -> Any:
-    """Make the message type's `DescriptorProto`, with every nested type inside."""
+    """Return the message type's `DescriptorProto`, with its nested types."""
     return _describe(DescriptorProto(name="Record"), COLUMNS)
 
 
@@ -58,23 +58,18 @@ def _bytes(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
-# By column: what is made of a document's text.
+# By column: the conversion of a document's text.
 _CONVERTERS: Final[dict[str, Callable[[str], int | bytes]]] = {"TIMESTAMP": _microseconds, "BYTES": _bytes}
 _CONVERTED: Final = {each.name: _CONVERTERS[each.type] for each in COLUMNS if each.type in _CONVERTERS}
 
 # The columns before the features by their names in a record; `reasons` and `warnings` are converted separately.
-_ELSEWHERE: Final = {
-    "decision_id": "record_id",
-    "recorded_at": "at",
-    "took_us": "took",
-    "model_name": "model",
-}
+_ELSEWHERE: Final = {"decision_id": "record_id", "recorded_at": "at", "took_us": "took", "model_name": "model"}
 _FIELDS: Final = [name for name in _COLUMN_NAMES if name not in {*_NESTED, *_AFTER}]
 _fields_of: Final = attrgetter(*(_ELSEWHERE.get(name, name) for name in _FIELDS))
 
 
 class Rows:
-    """Makes rows of documents; `descriptor` is what their reader needs."""
+    """Makes rows of documents; `descriptor` describes them to the reader."""
 
     def __init__(self) -> None:
         self.descriptor = descriptor()
@@ -84,7 +79,7 @@ class Rows:
         self._features = FeatureRows(self.message)
 
     def row(self, document: dict[str, Any]) -> bytes:
-        """Make one row; raises ValueError where the table doesn't hold such a document."""
+        """Return a document's row; raises ValueError if the document doesn't fit the columns."""
         try:
             fields = dict(document)
             model = dict(fields.pop("model"))
@@ -92,7 +87,7 @@ class Rows:
             if model:
                 raise ValueError(f"model has other fields: {', '.join(map(str, model))}")
             if texts := [name for name in _REPEATED if not isinstance(fields[name], list)]:
-                raise ValueError(f"not lists: {', '.join(texts)}")  # a text would be one of its letters
+                raise ValueError(f"not lists: {', '.join(texts)}")  # a text would become a list of its letters
             for name, convert in _CONVERTED.items():
                 fields[name] = convert(fields[name])
             row: bytes = self.message(**fields).SerializeToString(deterministic=True)
@@ -102,7 +97,7 @@ class Rows:
         return row
 
     def rows(self, documents: Sequence[dict[str, Any]]) -> tuple[list[bytes], dict[int, str]]:
-        """Make a row of each document, and say what is wrong with those that are none, by their index."""
+        """Return the rows of all valid documents, and why the others are invalid, by their index."""
         if isinstance(documents, RecordBatch):
             return self._batch(documents)
         made, wrong = [], {}
@@ -114,7 +109,7 @@ class Rows:
         return made, wrong
 
     def _batch(self, batch: RecordBatch) -> tuple[list[bytes], dict[int, str]]:
-        """Make the same bytes as `row` for each record; the protobuf library makes all of a row but the features."""
+        """Return the same bytes as `row` for each record; the features are encoded without the protobuf library."""
         features = [b""] * len(batch)
         for block in batch.blocks:
             for index, part in zip(block.rows.tolist(), self._features.encode(block), strict=True):
@@ -155,7 +150,7 @@ def _check_size(row: bytes) -> None:
 
 
 def parts(rows: Sequence[bytes], most_bytes: int = MOST_BYTES) -> list[Sequence[bytes]]:
-    """Part rows into requests, the same way each time."""
+    """Divide rows into requests, the same way each time."""
     made: list[Sequence[bytes]] = []
     first, size = 0, 0
     for index, row in enumerate(rows):

@@ -1,8 +1,8 @@
-"""The record's table: its columns, and how an older table is brought up to them.
+"""The columns of the record's table, and the migration of an older table.
 
-A column for each field of a record's document, of the same name, but for `model`: BigQuery clusters by top-level
-columns alone, so its name and version are columns of their own. Columns are only ever added, each NULLABLE or REPEATED,
-so that their number tells which of two versions is the newer one.
+Each field of a record's document has a column of the same name. The fields of `model` have columns at the top, since
+BigQuery clusters only by such columns. Columns are only added, each NULLABLE or REPEATED; the table's version is their
+number.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _SAME: Final = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "STRU
 
 
 class _Differs(Exception):
-    """Why a table can't hold the record."""
+    """The reason why a table can't store the record."""
 
 
 def version_of(labels: dict[str, str], table: str) -> int:
-    """Read the version that a table was made for; raises ConfigError where it is none of ours."""
+    """Return the version that a table was made for; raises ConfigError if it isn't a table of this service."""
     try:
         return int(labels[LABEL])
     except (KeyError, ValueError):
@@ -55,28 +55,28 @@ def version_of(labels: dict[str, str], table: str) -> int:
 
 
 def merge(found: Sequence[Column], table: str) -> tuple[Column, ...]:
-    """Return a table's columns with ours added; equal to `found` where there is nothing to add.
+    """Return a table's columns with the missing ones of `COLUMNS`; equal to `found` if none is missing.
 
-    Raises ConfigError where adding isn't enough: another type, or a column that we don't know and must be given.
+    Raises ConfigError for a column of another type, and for an unknown column that is required.
     """
     try:
         return _merge(tuple(found), COLUMNS, "")
     except _Differs as error:
         raise ConfigError(
-            f"record.ship.sinks: bigquery: {table} can't hold the record: {error}.",
-            remedy="Name another table; `customer-risk audit init` makes it. This one stays as it is.",
+            f"record.ship.sinks: bigquery: {table} can't store the record: {error}.",
+            remedy="Name another table; `customer-risk audit init` makes it. This one isn't changed.",
         ) from None
 
 
 def _merge(found: tuple[Column, ...], ours: tuple[Column, ...], at: str) -> tuple[Column, ...]:
-    wanted = {column.name.lower(): column for column in ours}  # BigQuery doesn't tell case apart
+    wanted = {column.name.lower(): column for column in ours}  # BigQuery's names ignore case
     merged = []
     for column in found:
-        ours_too = wanted.pop(column.name.lower(), None)
-        if ours_too is not None:
-            merged.append(_fit(column, ours_too, at))
+        known = wanted.pop(column.name.lower(), None)
+        if known is not None:
+            merged.append(_fit(column, known, at))
         elif column.mode == "REQUIRED":
-            raise _Differs(f"it has a column {at}{column.name} that must be given, which no record has")
+            raise _Differs(f"it has a column {at}{column.name} that is required, which no record has")
         else:
             merged.append(column)
     return (*merged, *(_addable(column) for column in wanted.values()))
@@ -88,11 +88,11 @@ def _fit(found: Column, ours: Column, at: str) -> Column:
         raise _Differs(f"{at}{found.name} is {kind} and not {ours.type}")
     if "REPEATED" in {found.mode, ours.mode} and found.mode != ours.mode:
         raise _Differs(f"{at}{found.name} is {found.mode} and not {ours.mode}")
-    mode = found.mode if ours.mode == "REQUIRED" else ours.mode  # what is given always may be given always
+    mode = found.mode if ours.mode == "REQUIRED" else ours.mode  # a required column of the table always gets a value
     return replace(found, mode=mode, fields=_merge(found.fields, ours.fields, f"{at}{found.name}."))
 
 
 def _addable(column: Column) -> Column:
-    """Make a column one that can be added to rows that lack it."""
+    """Return a column as one that may be missing in existing rows."""
     mode = "NULLABLE" if column.mode == "REQUIRED" else column.mode
     return replace(column, mode=mode, fields=tuple(_addable(field) for field in column.fields))

@@ -1,4 +1,4 @@
-"""The table and its views, made and brought up to date by `customer-risk audit init`, and checked by each start."""
+"""Creates, migrates and checks the table and its views, for `customer-risk audit init` and each start."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _LABELS: Final = {LABEL: str(VERSION), "made_by": "customer-risk"}
 
 
 def init(settings: BigQuerySettings) -> list[str]:
-    """Make what is missing, add columns that an older table lacks, make views anew; return what was done.
+    """Create what is missing, add missing columns, and replace the views; return what was done.
 
-    Raises ConfigError, with everything as it was, for a table that is newer, or that adding columns can't help;
-    SinkUnavailable where BigQuery can't be reached.
+    Raises ConfigError, without a change, for a newer table and for one that can't be migrated by adding columns;
+    SinkUnavailable if BigQuery can't be reached.
     """
     settings.validate()
     connections = Connections(settings)
     try:
         client = connections.rest
-        with _asking(connections):
+        with _translating(connections):
             done = _make_dataset(client, settings)
             table = _get(client, settings)
             if table is None:
@@ -57,21 +57,21 @@ def init(settings: BigQuerySettings) -> list[str]:
 
 
 def check_table(settings: BigQuerySettings, connections: Connections) -> None:
-    """Raise ConfigError where there is no table, or one without all columns; one that has more will do."""
+    """Raise ConfigError if the table is missing or lacks columns; further columns are allowed."""
     client = connections.rest
-    with _asking(connections):
+    with _translating(connections):
         table = _get(client, settings)
     if table is None:
         raise ConfigError(
-            f"record.ship.sinks: bigquery: there is no table {settings.path}.",
-            remedy="Make it with `customer-risk audit init`.",
+            f"record.ship.sinks: bigquery: the table {settings.path} is missing.",
+            remedy="Create it with `customer-risk audit init`.",
         )
     version_of(table.labels, settings.path)
     found = _columns(table.schema)
     if merge(found, settings.path) != found:
         raise ConfigError(
-            f"record.ship.sinks: bigquery: {settings.path} was made for an older record.",
-            remedy="Bring it up to date with `customer-risk audit init`.",
+            f"record.ship.sinks: bigquery: {settings.path} was made for an older release.",
+            remedy="Migrate it with `customer-risk audit init`.",
         )
 
 
@@ -106,7 +106,7 @@ def _table(settings: BigQuerySettings) -> Table:
 
 
 def _migrate(client: Client, settings: BigQuerySettings, table: Table) -> list[str]:
-    """Bring a table up to date, in one request."""
+    """Migrate a table, in one request."""
     version = version_of(table.labels, settings.path)
     if version > VERSION:
         raise ConfigError(
@@ -119,7 +119,7 @@ def _migrate(client: Client, settings: BigQuerySettings, table: Table) -> list[s
         raise ConfigError(
             f"record.ship.sinks: bigquery: {settings.path} isn't partitioned by the day of {PARTITIONED_BY}, "
             "which can't be changed.",
-            remedy="Name another table; `customer-risk audit init` makes it. This one stays as it is.",
+            remedy="Name another table; `customer-risk audit init` makes it. This one isn't changed.",
         )
     found = _columns(table.schema)
     merged = merge(found, settings.path)
@@ -148,16 +148,16 @@ def _columns(schema: Iterable[SchemaField]) -> tuple[Column, ...]:
 
 
 def fields(columns: Iterable[Column]) -> list[SchemaField]:
-    """Return columns as BigQuery's client takes them."""
+    """Return columns in the form of BigQuery's client."""
     return [
         SchemaField(each.name, each.type, each.mode, description=each.description, fields=fields(each.fields))
         for each in columns
     ]
 
 
-def _asking(connections: Connections) -> AbstractContextManager[None]:
-    """Raise ConfigError for what asking again won't change."""
-    return connections.asking(
+def _translating(connections: Connections) -> AbstractContextManager[None]:
+    """Raise ConfigError for permanent errors."""
+    return connections.translating(
         "used",
         "Name a project that exists, and grant this identity roles/bigquery.dataEditor on the dataset and "
         "roles/bigquery.jobUser on the project.",

@@ -1,10 +1,10 @@
-"""The record in BigQuery, exactly once: rows at given offsets of a write stream, which takes each offset once.
+"""The record in BigQuery, exactly once: rows at given offsets of a write stream, which accepts each offset once.
 
-The place is the stream's name and the next offset. The same rows at the same place again change nothing, whatever
-became of the first try. Where the stream has come to an end (BigQuery drops streams that rest for days; a table was
-made anew), or holds something else than a segment that has meanwhile lost refused records, there is a way back: the
-old stream is closed, so that nothing can reach the table through it; what may be on its way is waited for; the
-table is asked which of the segment's decisions it has; the others go to a new stream.
+The place is the stream's name and the next offset. Repeating rows at the same place changes nothing, whether or not the
+first attempt succeeded. A stream may have ended (BigQuery drops unused streams after days, and the table may have been
+created again), or may have other rows (a segment without records that were refused later). Then the sink finalizes the
+old stream, so that no more rows arrive through it, and waits until pending appends have ended. It queries which of the
+segment's decisions the table has, and writes the others to a new stream.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WHERE recorded_at BETWEEN @first AND @last AND decision_id IN UNNEST(@ids)"""
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where the next rows go, and how whoever gave it makes rows and parts them into requests."""
+    """The place of the next rows, and the form of rows and requests of the release that made the place."""
 
     stream: str
     offset: int
@@ -44,9 +44,9 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class BigQuerySink:
-    """Writes segments to a table; no answer is waited for longer than five seconds.
+    """Writes segments to a table; waits for a response for at most five seconds.
 
-    `most_bytes` of rows go in a request; `sleep` waits for what may be on its way.
+    A request has at most `most_bytes` of rows; `sleep` waits until pending appends have ended.
     """
 
     name = "bigquery"
@@ -64,10 +64,10 @@ class BigQuerySink:
         self._sleep = sleep
         self._connections = Connections(settings)
         self._shape = Rows()
-        self._begun = ""  # the last stream that a way back wrote to
+        self._begun = ""  # the last new stream, until the write to it has succeeded
 
     def check(self) -> None:
-        """Raise ConfigError without credentials, the table with all of its columns, and the right to write to it."""
+        """Raise ConfigError if the credentials, the table, a column or the right to write are missing."""
         check_table(self._settings, self._connections)
         wrong = (InvalidArgument, PermissionDenied, Unauthenticated)
         try:
@@ -80,26 +80,27 @@ class BigQuerySink:
             ) from error
 
     def place(self) -> bytes:
-        """Make a stream, and return its beginning."""
-        with self._anew():
+        """Create a stream and return its start."""
+        with self._fresh_connection():
             return msgspec.json.encode(Place(self._new_stream(), 0, self._form))
 
     def write(self, segment: Segment, place: bytes) -> bytes:
         """Write a segment and return the place after it; raises SinkUnavailable and RecordRefused.
 
-        Refused by BigQuery beyond a segment's first request, records before them are there: the way back finds them.
+        If BigQuery refuses records after a segment's first request, earlier records are in the table already. The next
+        attempt finds them by a query.
         """
         at = msgspec.json.decode(place, type=Place)
         made, wrong = self._shape.rows(segment.documents)
         if wrong:
             raise RecordRefused({segment.numbers[index]: why for index, why in wrong.items()})
-        # Tried once with records that it now leaves out, or parted otherwise by another release: its requests don't
-        # begin where they did, and one whose first row is there may have others that aren't.
+        # If records were left out since the first attempt, or another release divided the rows, requests begin at other
+        # rows than before. Then a request whose first row is in the table may have rows that aren't.
         trusted = not segment.seqs and at.form == self._form
-        with self._anew():
+        with self._fresh_connection():
             written = self._append(at, made, segment.numbers, trusted=trusted)
             if written is None:
-                written = self._go_back(at, segment, made)
+                written = self._write_missing(at, segment, made)
         return msgspec.json.encode(written)
 
     def recover(self, files: Iterable[KeptFile]) -> Recovered:
@@ -122,11 +123,11 @@ class BigQuerySink:
         return Recovered(cursors)
 
     def close(self) -> None:
-        """Close connections, if any were made; the stream stays open for who has its place."""
+        """Close the connections; the stream stays open for the next process."""
         self._connections.close()
 
     def _append(self, at: Place, rows: Sequence[bytes], numbers: Sequence[int], *, trusted: bool) -> Place | None:
-        """Append rows from a place on and return the place after them, None where it can't be told what is there."""
+        """Append rows at a place; return the place after them, or None if it is unknown which rows are there."""
         done = 0
         for part in parts(rows, self._most_bytes):
             try:
@@ -138,18 +139,18 @@ class BigQuerySink:
             done += len(part)
         return Place(at.stream, at.offset + done, self._form)
 
-    def _go_back(self, at: Place, segment: Segment, rows: Sequence[bytes]) -> Place:
-        """Write what isn't there of a segment to a new stream."""
+    def _write_missing(self, at: Place, segment: Segment, rows: Sequence[bytes]) -> Place:
+        """Write the records of a segment that the table lacks to a new stream."""
         for stream in {at.stream, self._begun} - {""}:
             self._finalize(stream)
-        self._sleep(SECONDS)  # an append of a process that died, to a stream that nobody knows any more, is over then
+        self._sleep(SECONDS)  # until then, an append of a dead process to an unknown stream has ended
         present = self._present(segment)
         absent = [index for index, each in enumerate(segment.documents) if each["decision_id"] not in present]
         self._begun = self._new_stream()
         numbers = [segment.numbers[index] for index in absent]
         written = self._append(Place(self._begun, 0), [rows[index] for index in absent], numbers, trusted=False)
         if written is None:
-            raise unavailable(self._settings.path, "a new write stream doesn't take rows")
+            raise unavailable(self._settings.path, "a new write stream doesn't accept rows")
         self._begun = ""
         return written
 
@@ -167,7 +168,7 @@ class BigQuerySink:
             return {row["decision_id"] for row in rows}
 
     def _finalize(self, stream: str) -> None:
-        """Close a stream for more rows; one that is unknown or closed takes none."""
+        """Finalize a stream, so that it accepts no more rows; do nothing if it is unknown or finalized."""
         try:
             with self._connections.reaching(FailedPrecondition, NotFound):
                 self._connections.write.finalize_write_stream(name=stream, **ONCE)
@@ -181,8 +182,8 @@ class BigQuerySink:
         return str(made.name)
 
     @contextmanager
-    def _anew(self) -> Iterator[None]:
-        """Close the connection of a try that fails, so that the next begins with a new one."""
+    def _fresh_connection(self) -> Iterator[None]:
+        """Close the connection if the attempt fails, so that the next attempt makes a new one."""
         try:
             yield
         except SinkUnavailable:

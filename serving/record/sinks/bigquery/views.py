@@ -1,4 +1,4 @@
-"""Views beside the record's table, for those who ask it the usual questions."""
+"""Views of the record's table for common questions."""
 
 from __future__ import annotations
 

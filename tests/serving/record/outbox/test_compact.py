@@ -97,14 +97,14 @@ def usual(count: int) -> Encoded:
 
 @settings(deadline=None)
 @given(values)
-def test_values_come_back_to_the_bit(given_values) -> None:
+def test_values_are_unpacked_to_the_bit(given_values) -> None:
     """Any values come back to the bit, including infinities, negative zero and NaNs with other bits."""
     array = np.array(given_values, np.float64)
     assert compact.unpack(compact.pack(array, None)).features == array.tobytes()
 
 
 @pytest.mark.parametrize("value", [*SPECIAL, *NUMBERS])
-def test_a_single_value_comes_back_to_the_bit(value) -> None:
+def test_a_single_value_is_unpacked_to_the_bit(value) -> None:
     """Values at the limits of each encoding come back to the bit."""
     array = np.array([value])
     assert compact.unpack(compact.pack(array, None)).features == array.tobytes()
@@ -112,7 +112,7 @@ def test_a_single_value_comes_back_to_the_bit(value) -> None:
 
 @settings(deadline=None)
 @given(values, rows, profiles)
-def test_a_customer_comes_back_to_the_bit(given_values, given_rows, profile) -> None:
+def test_a_customer_is_unpacked_to_the_bit(given_values, given_rows, profile) -> None:
     """A customer comes back to the bit with any times, amounts and codes, including unknown codes."""
     array, made = np.array(given_values, np.float64), customer(given_rows, profile)
     read = compact.unpack(compact.pack(array, made))
@@ -120,7 +120,7 @@ def test_a_customer_comes_back_to_the_bit(given_values, given_rows, profile) -> 
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 50, 10_000])
-def test_any_number_of_transactions_comes_back(count) -> None:
+def test_any_number_of_transactions_is_unpacked(count) -> None:
     """Any number of transactions comes back, from 0 to more than a thread's own array holds."""
     made = usual(count)
     assert compact.unpack(compact.pack(np.array([0.5]), made)).customer == pack(made)
@@ -137,7 +137,7 @@ def test_any_number_of_transactions_comes_back(count) -> None:
         (2**61 - 1, 1 - 2**61),
     ],
 )
-def test_times_at_the_limits_come_back(pair) -> None:
+def test_times_at_the_limits_are_unpacked(pair) -> None:
     """Times whose difference needs more than 64 bits come back to the bit."""
     made = customer([(0, *pair, 1.0, 0, 0, 0), (1, *reversed(pair), 1.0, 0, 0, 0), (2, 0, 0, 1.0, 0, 0, 0)])
     assert compact.unpack(compact.pack(np.empty(0), made)).customer == pack(made)
@@ -148,14 +148,14 @@ def test_fifty_transactions_take_less_than_half_of_their_columns() -> None:
     assert len(compact.pack(np.empty(0), usual(50))) <= 50 * 15 + 70
 
 
-def test_bytes_that_are_no_customer_of_this_install_are_kept() -> None:
+def test_foreign_bytes_are_kept_unchanged() -> None:
     """Bytes that are not a customer of this install are kept as they are, beside the features."""
     array = np.array([1.0, math.nan, 1 / 7])
     assert compact.unpack(compact.pack_as_it_is(array, b"\x02\0\0")) == (array.tobytes(), b"\x02\0\0")
 
 
 @pytest.mark.parametrize("made", [None, usual(0), usual(20)], ids=["features", "no transactions", "transactions"])
-def test_bytes_cut_short_or_with_more_behind_are_refused(made) -> None:
+def test_bytes_of_another_length_are_refused(made) -> None:
     """Packed bytes of any other length are refused."""
     packed = compact.pack(np.array([1.0, math.nan, 1 / 7, 2.55]), made)
     for length in range(len(packed)):

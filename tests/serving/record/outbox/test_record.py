@@ -1,4 +1,4 @@
-"""What is kept of a decision, in its two forms."""
+"""The two forms of a record: bytes in the outbox, and documents."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ REFUSAL = (
 
 
 class Kept:
-    """An outbox that keeps what it is given in a list."""
+    """An outbox that keeps records in a list."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -74,7 +74,7 @@ class Kept:
 
 @pytest.fixture
 def recorded(service):
-    """Record the answer to a request: the record, and its features' names."""
+    """Return a function that records the answer to a request, and returns the record and its features' names."""
 
     def record(request) -> tuple[Record, tuple[str, ...]]:
         kept = Kept()
@@ -88,7 +88,7 @@ def recorded(service):
 
 
 def test_a_packed_customer_is_the_same_customer(service, request_) -> None:
-    """Every column, to the bit; ids are numbers that only tell which are equal."""
+    """Packing keeps every column to the bit; ids become numbers that are equal where the ids are."""
     encoded = service.answer(json.dumps(request_).encode()).basis.encoded
     again = unpack(pack(encoded))
     for name in Encoded.__slots__:
@@ -98,20 +98,20 @@ def test_a_packed_customer_is_the_same_customer(service, request_) -> None:
 
 
 def test_a_customer_without_transactions_can_be_packed(service, request_) -> None:
-    """Nothing but a profile."""
+    """A customer without transactions keeps its profile."""
     encoded = service.answer(json.dumps(request_ | {"transactions": []}).encode()).basis.encoded
     assert unpack(pack(encoded)).profile.tolist() == encoded.profile.tolist()
 
 
 @pytest.mark.parametrize("spoil", [lambda packed: packed[:-1], lambda packed: packed + b"\0", lambda _: b""])
-def test_other_bytes_are_no_customer(service, request_, spoil) -> None:
-    """Rather than a wrong one."""
+def test_bytes_of_another_length_are_refused(service, request_, spoil) -> None:
+    """Bytes of another length are refused."""
     with pytest.raises(ValueError, match="not a packed customer"):
         unpack(spoil(pack(service.answer(json.dumps(request_).encode()).basis.encoded)))
 
 
-def test_a_record_holds_the_decision_whole(recorded, service, request_) -> None:
-    """Both wordings of the reasons, the features, and what they were made of."""
+def test_a_record_has_the_complete_decision(recorded, service, request_) -> None:
+    """A record has both texts of the reasons, the features, and the names."""
     record, names = recorded(request_)
     answer = service.answer(json.dumps(request_).encode())
     assert names == answer.basis.names
@@ -124,8 +124,8 @@ def test_a_record_holds_the_decision_whole(recorded, service, request_) -> None:
 
 
 @pytest.mark.parametrize("form", ["rows", "columns", "features"])
-def test_documents_are_read_back_as_they_were(recorded, request_, as_columns, service, form) -> None:
-    """Through JSON, to the bit."""
+def test_documents_are_read_back_to_the_bit(recorded, request_, as_columns, service, form) -> None:
+    """A document that went through JSON gives the same record, to the bit."""
     if form == "columns":
         request_["transactions"] = as_columns(request_["transactions"])
     if form == "features":
@@ -138,8 +138,8 @@ def test_documents_are_read_back_as_they_were(recorded, request_, as_columns, se
 
 
 @pytest.mark.parametrize("line", [DECISION, REFUSAL])
-def test_documents_that_exist_are_read_and_written_as_before(line) -> None:
-    """A record of an earlier release is read, and would be stored in the same bytes, then the added fields."""
+def test_documents_of_earlier_releases_keep_their_bytes(line) -> None:
+    """A document of an earlier release is read, and written in the same bytes with the added fields behind."""
     record, names = from_document(json.loads(line))
     assert json.dumps(document(record, names), separators=(",", ":")) == (
         f'{line.removesuffix("}")},"patterns":[],"action_rule":1,"wordings":1}}'
@@ -152,7 +152,7 @@ def test_documents_that_exist_are_read_and_written_as_before(line) -> None:
 
 
 def test_a_rules_reasons_are_kept_without_contributions(recorded) -> None:
-    """They have points instead."""
+    """The reasons of rules are kept without contributions."""
     reason = WireReason(code="R", text="t", direction="raises", feature="f", value=None, unit="", contribution=None)
     record, names = recorded({"customer_id": "c", "profile": {}, "transactions": []})
     ruled = msgspec.structs.replace(record, probability=None, source="rules", reasons=(reason,))
@@ -161,25 +161,25 @@ def test_a_rules_reasons_are_kept_without_contributions(recorded) -> None:
 
 
 @pytest.mark.parametrize("spoil", [{"features": 3}, {"reasons": [{"code": 1}]}, {"encoded": "%"}, {"recorded_at": "x"}])
-def test_what_is_no_record_is_refused(recorded, request_, spoil) -> None:
-    """With a word on what is wrong, instead of a record that nobody wrote."""
+def test_an_invalid_document_is_refused(recorded, request_, spoil) -> None:
+    """A document that no record has is refused, with what is wrong."""
     with pytest.raises(ValueError, match="not a record"):
         from_document(document(*recorded(request_)) | spoil)
 
 
 def test_names_are_hashed_in_their_order() -> None:
-    """The same features in another order are others."""
+    """The same names in another order have another hash."""
     assert hash_names(("a", "b")) != hash_names(("b", "a"))
 
 
 def test_fifty_transactions_take_less_than_two_and_a_half_kilobytes(recorded, request_) -> None:
-    """The bound that a day's cost is reckoned with."""
+    """A record of fifty transactions takes at most 2,500 bytes; costs are computed with this bound."""
     request_["transactions"] = [request_["transactions"][0] | {"id": f"t-{i}"} for i in range(50)]
     assert len(encode(recorded(request_)[0])) <= 2500
 
 
-def test_nothing_else_of_a_request_is_kept(recorded, request_) -> None:
-    """Fields that nobody reads, ids of transactions, and columns that no decision may rest on leave no trace."""
+def test_other_fields_of_a_request_are_not_recorded(recorded, request_) -> None:
+    """Unknown fields, ids of transactions and forbidden columns of a request are not in its record."""
     request_["marker-field"] = "marker"
     request_["profile"] |= {"gender": "marker", "user_id": "marker", "marker": "marker"}
     for row in request_["transactions"]:
@@ -205,12 +205,12 @@ def test_a_decision_is_written_as_its_record_is(service, request_, form) -> None
     assert encode(decode(body)) == body
 
 
-def test_a_reason_of_the_model_has_the_fields_of_the_wires_in_their_order() -> None:
+def test_a_models_reason_has_the_fields_of_a_wire_reason() -> None:
     """A model's reason has the same fields in the same order as a wire's, since their names aren't written."""
     assert Reason.__struct_fields__ == WireReason.__struct_fields__
 
 
-def test_a_pattern_found_has_the_fields_of_the_wires_in_their_order() -> None:
+def test_a_found_pattern_has_the_fields_of_a_wire_pattern() -> None:
     """A pattern that was found is written by its fields' names, and read as a wire's."""
     assert FoundPattern.__struct_fields__ == WirePattern.__struct_fields__
 
@@ -304,7 +304,7 @@ def test_a_record_can_be_found_by_the_bytes_of_its_ids(recorded, request_) -> No
     assert record.record_id.encode() in body
 
 
-def test_reasons_that_lack_fields_are_kept_as_they_are(recorded, request_) -> None:
+def test_reasons_that_lack_fields_are_unchanged(recorded, request_) -> None:
     """Reasons that lack a field are read back without it, not with null."""
     record, _ = recorded(request_)
     partial = (WireReason(code="R", text="t", direction="lowers"), *record.reasons)
@@ -312,7 +312,7 @@ def test_reasons_that_lack_fields_are_kept_as_they_are(recorded, request_) -> No
     assert decode(encode(changed)) == changed
 
 
-def test_inputs_of_another_install_are_kept_as_they_are(recorded, request_) -> None:
+def test_inputs_of_another_install_are_unchanged(recorded, request_) -> None:
     """The input of an install with another profile is kept as it is."""
     changed = msgspec.structs.replace(recorded(request_)[0], encoded=b"\x02\0\0\0\xff\x00\xfe")
     assert decode(encode(changed)) == changed

@@ -52,7 +52,7 @@ def numbers(file: RecordsFile) -> list[int]:
     return [kept.seq for kept in found]
 
 
-def test_a_file_cut_at_any_byte_of_its_last_record_gives_the_others(written) -> None:
+def test_a_cut_last_record_loses_no_other(written) -> None:
     """A file that is cut within its last record has all records before it, and isn't whole."""
     data = written.read_bytes()
     last = data.index(BODIES[-1]) - FRAME.size
@@ -62,7 +62,7 @@ def test_a_file_cut_at_any_byte_of_its_last_record_gives_the_others(written) -> 
         assert not file.whole()
 
 
-def test_a_file_altered_at_any_byte_loses_that_record_alone(written) -> None:
+def test_an_altered_byte_loses_only_its_record(written) -> None:
     """If a byte is altered, only its record is lost and counted; the other records keep their numbers."""
     data = written.read_bytes()
     second = data.index(BODIES[1]) - FRAME.size
@@ -76,7 +76,7 @@ def test_a_file_altered_at_any_byte_loses_that_record_alone(written) -> None:
 
 
 @pytest.mark.parametrize("place", range(16))
-def test_a_file_with_a_damaged_header_gives_its_records(written, place) -> None:
+def test_records_of_a_file_with_a_damaged_header_are_read(written, place) -> None:
     """All records of a file are read, whichever byte of its header is altered."""
     data = bytearray(written.read_bytes())
     data[place] ^= 0x41
@@ -84,7 +84,7 @@ def test_a_file_with_a_damaged_header_gives_its_records(written, place) -> None:
 
 
 @pytest.mark.parametrize("end", ["nothing", "a record", "the middle of a record", "more than the file"])
-def test_the_committed_end_of_a_closed_file_hides_no_record(written, end) -> None:
+def test_records_after_the_committed_end_of_a_closed_file_are_read(written, end) -> None:
     """If no process writes a file, records after the committed end are read too: the end may be altered or too old."""
     data = bytearray(written.read_bytes())
     third = data.index(BODIES[2]) - FRAME.size
@@ -112,7 +112,7 @@ def frame(content: bytes, number: int, kind: int, seed: int) -> bytes:
     ],
     ids=["empty", "empty with a great number", "of another file", "of a number that can't follow"],
 )
-def test_a_frame_inside_a_damaged_record_isnt_one_of_the_files(tmp_path, planted, kind) -> None:
+def test_a_frame_inside_a_damaged_record_is_skipped(tmp_path, planted, kind) -> None:
     """Bytes of a damaged record that look like a frame are skipped, and all other records are read."""
     outbox = Outbox(tmp_path / "outbox", most_bytes=10**7, file_bytes=10**5)
     (empty,) = find_files(tmp_path / "outbox")
@@ -127,7 +127,7 @@ def test_a_frame_inside_a_damaged_record_isnt_one_of_the_files(tmp_path, planted
     assert (file.last(), file.damaged) == (3, 1)
 
 
-def test_a_damaged_record_holds_back_no_other_while_the_file_is_written(tmp_path) -> None:
+def test_a_damaged_record_delays_others_only_briefly(tmp_path) -> None:
     """Records after a damaged one are read after about a second, although a process still writes the file."""
     outbox = Outbox(tmp_path, most_bytes=10**7, file_bytes=10**5)
     for body in BODIES:
@@ -147,7 +147,7 @@ def test_a_damaged_record_holds_back_no_other_while_the_file_is_written(tmp_path
     outbox.close()
 
 
-def test_readers_dont_take_each_other_for_writers(written) -> None:
+def test_a_lock_of_readers_does_not_count_as_a_writer(written) -> None:
     """A file that only readers lock counts as closed."""
     with written.open("rb") as opened:
         fcntl.flock(opened, fcntl.LOCK_SH)
@@ -210,7 +210,7 @@ def test_names_are_written_again_in_the_second_half_of_a_file(tmp_path) -> None:
     assert (file.names("h"), data.count(b'"x"')) == (("x", "y"), 2)
 
 
-def test_damaged_names_cost_only_themselves(written) -> None:
+def test_damaged_names_lose_no_record(written) -> None:
     """If names are damaged, their records are read, and asking for the names raises."""
     data = written.read_bytes()
     file = copied(written, data.replace(b'["i", "x", "y"]', b'["i", "x", "z"]'))
@@ -245,7 +245,7 @@ sys.stdin.read()
 """
 
 
-def test_a_reader_beside_the_writer_sees_each_record_once_and_whole(tmp_path) -> None:
+def test_a_concurrent_reader_finds_each_record_once(tmp_path) -> None:
     """While another process writes, a reader finds each record once, whole and in order."""
     folder = tmp_path / "outbox"
     writer = subprocess.Popen(
@@ -279,7 +279,7 @@ def test_a_reader_beside_the_writer_sees_each_record_once_and_whole(tmp_path) ->
     assert writer.wait(600) == 0
 
 
-def test_space_that_a_killed_process_allocated_is_given_back(written) -> None:
+def test_space_of_a_killed_process_is_freed(written) -> None:
     """Unused space of a killed process is freed, and the records stay."""
     file = copied(written, written.read_bytes() + bytes(50_000))
     file.shrink()

@@ -32,7 +32,7 @@ def file(tmp_path: Path) -> SqliteFile:
     return SqliteFile(path, quarantine=True)
 
 
-def test_its_records_are_found_beside_new_ones(file) -> None:
+def test_records_of_sqlite_files_are_found(file) -> None:
     """The records of an SQLite file are found with their numbers and names, and no process writes it."""
     (found,) = find_files(file.path.parent)
     assert [kept.seq for kept in found.read(2, 3)] == [3, 4, 5]
@@ -41,7 +41,7 @@ def test_its_records_are_found_beside_new_ones(file) -> None:
         found.names("other")
 
 
-def test_a_file_that_another_holds_is_not_damaged(file) -> None:
+def test_a_locked_file_is_not_damaged(file) -> None:
     """A locked file raises OSError, and none of its records counts as damaged."""
     file.patience = 0.05
     holder = sqlite3.connect(file.path, isolation_level=None)
@@ -62,7 +62,7 @@ def test_a_file_without_tables_has_no_records(tmp_path) -> None:
     assert (SqliteFile(path).last(), SqliteFile(path).read(0, 10)) == (0, [])
 
 
-def test_a_file_that_is_gone_is_not_made_anew(file) -> None:
+def test_a_removed_file_is_not_created_again(file) -> None:
     """Reading a removed file raises, and doesn't create it again."""
     file.remove()
     with pytest.raises(OSError, match="open"):
@@ -70,7 +70,7 @@ def test_a_file_that_is_gone_is_not_made_anew(file) -> None:
     assert list(file.path.parent.iterdir()) == []
 
 
-def test_a_changed_record_is_set_aside_and_counted(file) -> None:
+def test_a_changed_record_is_quarantined_and_counted(file) -> None:
     """A changed record is moved to quarantine and counted, and the others are read."""
     data = file.path.read_bytes()
     file.path.write_bytes(data.replace(b"record-07-", b"record-O7-"))
@@ -81,7 +81,7 @@ def test_a_changed_record_is_set_aside_and_counted(file) -> None:
 
 
 @pytest.mark.parametrize("junk", [b"\xff" * 8192, os.urandom(8192)])
-def test_of_a_torn_file_what_can_be_read_is_given(file, junk) -> None:
+def test_a_lost_page_loses_only_its_records(file, junk) -> None:
     """Only the records of a lost page are lost, and the file is moved to quarantine afterwards."""
     data = bytearray(file.path.read_bytes())
     data[-2 * 8192 : -8192] = junk
@@ -89,5 +89,5 @@ def test_of_a_torn_file_what_can_be_read_is_given(file, junk) -> None:
     assert not file.whole()
     assert 0 < len(file.read(0, 10)) < 10
     assert file.damaged
-    file.set_aside()
+    file.quarantine()
     assert (file.path.parent / QUARANTINE / file.path.name).exists()

@@ -1,4 +1,4 @@
-"""The outbox, and what is found of it."""
+"""The outbox's writer, and what readers find of its files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ from pathlib import Path
 import pytest
 
 from customer_risk.serving.errors import RecordUnavailable
+from customer_risk.serving.record.outbox import writer
 from customer_risk.serving.record.outbox.file import QUARANTINE, OutboxFile
 from customer_risk.serving.record.outbox.reader import find_files
 from customer_risk.serving.record.outbox.writer import Outbox
 
 
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch) -> None:
+    """Have the outbox check its disk ten times as often."""
+    monkeypatch.setattr(writer, "_TICK_SECONDS", 0.1)
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Where the outbox is."""
+    """The path of the outbox."""
     return tmp_path / "outbox"
 
 
@@ -32,12 +39,12 @@ def outbox(folder):
 
 
 def bodies(folder: Path) -> list[bytes]:
-    """All records, in order."""
+    """Return all records, in order."""
     return [kept.body for file in find_files(folder) for kept in file.read(0, 100_000)]
 
 
-def test_what_is_committed_is_found(outbox, folder) -> None:
-    """In order, with numbers from 1 on, and the names that they were written with."""
+def test_committed_records_are_found(outbox, folder) -> None:
+    """Committed records are found in order, with numbers from 1 on and their names."""
     outbox.add(b"a", ("x", "y"), "h")
     outbox.add(b"b", ("x", "y"), "h")
     outbox.commit()
@@ -47,14 +54,14 @@ def test_what_is_committed_is_found(outbox, folder) -> None:
     assert file.names("h") == ("x", "y")
 
 
-def test_what_isnt_committed_isnt_found(outbox, folder) -> None:
-    """A decision that didn't leave is none."""
+def test_an_uncommitted_record_is_not_found(outbox, folder) -> None:
+    """A record without a commit isn't found."""
     outbox.add(b"a")
     assert bodies(folder) == []
 
 
-def test_a_file_lives_as_long_as_its_writer(outbox, folder) -> None:
-    """Its lock tells, whatever became of the process."""
+def test_the_lock_shows_whether_the_writer_is_alive(outbox, folder) -> None:
+    """The file's lock shows whether its writer is alive."""
     outbox.add(b"a")
     outbox.commit()
     (file,) = find_files(folder)
@@ -76,7 +83,7 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_a_killed_process_leaves_all_that_it_committed(folder) -> None:
+def test_committed_records_of_a_killed_process_are_found(folder) -> None:
     """Every committed record of a killed process is found, and a record that it wrote without a commit may be."""
     subprocess.run([sys.executable, "-c", _DYING, folder], check=False)
     assert bodies(folder) == [*(b"%d" % number for number in range(100)), b"perhaps"]
@@ -85,8 +92,8 @@ def test_a_killed_process_leaves_all_that_it_committed(folder) -> None:
 
 def test_a_file_is_followed_by_another_after_a_time(folder) -> None:
     """A file with records ends after `file_seconds`, even without new records; an empty file stays in use."""
-    outbox = Outbox(folder, most_bytes=10**7, file_bytes=10**6, file_seconds=1.5)
-    time.sleep(3)
+    outbox = Outbox(folder, most_bytes=10**7, file_bytes=10**6, file_seconds=0.2)
+    time.sleep(0.5)
     (first,) = find_files(folder)
     outbox.add(b"a")
     outbox.commit()
@@ -113,7 +120,7 @@ def test_processes_share_the_space_of_a_small_outbox(folder) -> None:
         outbox.close()
 
 
-def test_a_commit_after_a_failure_keeps_what_was_written_since(folder) -> None:
+def test_a_commit_after_a_failure_keeps_later_records(folder) -> None:
     """A commit that reports lost records also commits those that were written after the failure."""
     outbox = Outbox(folder, most_bytes=10**7, file_bytes=10**6)
     outbox.add(b"lost")
@@ -147,7 +154,7 @@ def test_a_record_larger_than_a_file_gets_a_file_of_its_size(folder, size) -> No
 
 
 def test_a_full_file_is_followed_by_another(outbox, folder) -> None:
-    """Records stay in order over files."""
+    """Records stay in order over several files."""
     for number in range(30):
         outbox.add(b"%02d" % number * 5000)
         outbox.commit()
@@ -162,7 +169,7 @@ def fill(outbox: Outbox) -> None:
         outbox.commit()
 
 
-def test_a_full_outbox_takes_no_more(folder) -> None:
+def test_a_full_outbox_refuses_records(folder) -> None:
     """A full outbox refuses records until files are removed from it."""
     outbox = Outbox(folder, most_bytes=200_000, file_bytes=20_000)
     with pytest.raises(RecordUnavailable, match="full"):
@@ -184,7 +191,7 @@ def test_a_full_outbox_takes_no_more(folder) -> None:
 
 
 def test_the_next_file_is_ready_before_it_is_needed(outbox, folder) -> None:
-    """Nobody who waits for an answer waits for one to be made; at the end none is left that nothing was written to."""
+    """The next file is made before it is needed, and an empty file is removed at the end."""
     for _ in range(7):
         outbox.add(b"x" * 10_000)
         outbox.commit()
@@ -197,8 +204,8 @@ def test_the_next_file_is_ready_before_it_is_needed(outbox, folder) -> None:
     assert [file.last() for file in find_files(folder)] == [7]
 
 
-def test_a_clock_that_goes_back_costs_nothing(folder) -> None:
-    """Files are named by the time, and found all the same."""
+def test_a_clock_that_goes_back_keeps_the_order(folder) -> None:
+    """Files are found in the order of writing, even if the clock goes back."""
     times = itertools.chain((2000.0,), itertools.repeat(1000.0))
     outbox = Outbox(folder, most_bytes=10**7, file_bytes=10, clock=lambda: next(times))
     for body in (b"first", b"x" * 20, b"second"):
@@ -228,16 +235,16 @@ def closed(folder) -> OutboxFile:
     return file
 
 
-def test_a_changed_record_is_set_aside_and_counted(closed, folder) -> None:
-    """The others are given."""
+def test_a_changed_record_is_quarantined_and_counted(closed, folder) -> None:
+    """A changed record is counted and moved to quarantine, and the other records are read."""
     spoil(closed.path, b"record-07-", b"record-O7-")
     assert [kept.seq for kept in closed.read(0, 100)] == [seq for seq in range(1, 51) if seq != 8]
     assert closed.damaged == 1
     assert (folder / QUARANTINE / f"{closed.source}-8.record").read_bytes().startswith(b"record-O7-")
 
 
-def test_of_a_torn_file_what_can_be_read_is_given(closed) -> None:
-    """Whatever page is lost, the file is no reason to lose the others."""
+def test_a_lost_page_loses_only_its_records(closed) -> None:
+    """Whatever page of a file is lost, its other records are read."""
     data = bytearray(closed.path.read_bytes())
     page = 8192
     middle = len(data) // page // 2
@@ -249,21 +256,21 @@ def test_of_a_torn_file_what_can_be_read_is_given(closed) -> None:
     assert closed.last() == 50
 
 
-def test_a_file_can_be_set_aside_whole(closed, folder) -> None:
-    """With all that belongs to it."""
-    closed.set_aside()
+def test_a_file_can_be_quarantined(closed, folder) -> None:
+    """A file can be moved to quarantine."""
+    closed.quarantine()
     assert find_files(folder) == []
     assert (folder / QUARANTINE / closed.path.name).exists()
 
 
-def test_names_that_nobody_wrote_are_an_error(closed) -> None:
-    """Rather than features without a name."""
+def test_missing_names_are_an_error(closed) -> None:
+    """Asking for names that the file doesn't have raises KeyError."""
     with pytest.raises(KeyError):
         closed.names("other")
 
 
 def test_a_removed_file_leaves_nothing(closed, folder) -> None:
-    """Neither its log nor its lock."""
+    """Removing a file leaves no other file."""
     assert closed.size() > 100_000
     closed.remove()
     assert list(folder.iterdir()) == []

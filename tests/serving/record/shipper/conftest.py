@@ -1,4 +1,4 @@
-"""An outbox to ship, and a sink that does as it is told."""
+"""An outbox to ship, and a sink whose behaviour a test sets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MOST = 10**9
 class Told:
     """A sink in memory: a write is repeatable by its place, which counts the segments before it.
 
-    `before` and `after` are called at each write, before and after it has its effect; what they raise, it raises.
+    `before` and `after` are called before and after each write; an error that they raise is raised by `write`.
     """
 
     def __init__(self, name: str = "told") -> None:
@@ -45,16 +45,16 @@ class Told:
         self.closed = False
 
     def check(self) -> None:
-        """Fail as told."""
+        """Raise `fault`, if it is set."""
         if self.fault is not None:
             raise self.fault
 
     def place(self) -> bytes:
-        """Count the segments."""
+        """Return the number of segments."""
         return b"%d" % len(self.segments)
 
     def write(self, segment: Segment, place: bytes) -> bytes:
-        """Keep a segment, unless its place is taken already."""
+        """Store a segment, unless its place is in use."""
         self.calls.append((segment, place))
         self.before(segment)
         if int(place) == len(self.segments):
@@ -64,36 +64,36 @@ class Told:
         return b"%d" % (int(place) + 1)
 
     def close(self) -> None:
-        """Remember it."""
+        """Set `closed`."""
         self.closed = True
 
     @property
     def ids(self) -> list[str]:
-        """The decisions stored, in order."""
+        """The ids of the stored decisions, in order."""
         return [each["decision_id"] for segment in self.segments for each in segment.documents]
 
 
 def unavailable(_: Segment) -> None:
-    """Fail as a sink that can't be reached."""
+    """Raise SinkUnavailable."""
     raise SinkUnavailable("It is down.", remedy="Wait.")
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have shippers look at everything ten times as often."""
+    """Shorten the shippers' intervals to a tenth."""
     monkeypatch.setattr(shipper, "_TICK_SECONDS", 0.1)
     monkeypatch.setattr(shipper, "_LOCK_SECONDS", 0.05)
 
 
 @pytest.fixture
 def down() -> Callable[[Segment], None]:
-    """What a sink does that can't be reached."""
+    """The function that makes a sink unavailable."""
     return unavailable
 
 
 @pytest.fixture
 def told() -> type[Told]:
-    """Sinks that do as they are told."""
+    """The class of the sinks in memory."""
     return Told
 
 
@@ -107,7 +107,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def outbox(folder: Path) -> Iterator[Outbox]:
-    """An outbox whose writer is at work until the test closes it."""
+    """An outbox whose writer runs until the test closes it."""
     made = Outbox(folder, most_bytes=MOST, file_bytes=10**7)
     yield made
     made.close()
@@ -115,7 +115,7 @@ def outbox(folder: Path) -> Iterator[Outbox]:
 
 @pytest.fixture
 def put(samples: ModuleType) -> Callable[..., list[str]]:
-    """Write the records of some numbers to an outbox and commit them; gives their ids."""
+    """Return a function that writes records of some numbers, commits them, and returns their ids."""
 
     def put_all(outbox: Outbox, numbers: Iterable[int], **changes: Any) -> list[str]:
         records: list[Record] = [samples.record(number, **changes) for number in numbers]
@@ -129,7 +129,7 @@ def put(samples: ModuleType) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def left(folder: Path, put) -> Callable[..., tuple[OutboxFile, list[str]]]:
-    """Leave a file of some numbers' records, whose writer is gone; gives it and the ids."""
+    """Return a function that leaves a file of a dead writer, and returns the file and the ids."""
 
     def leave(numbers: Iterable[int], **changes: Any) -> tuple[OutboxFile, list[str]]:
         before = {each.source for each in find_files(folder)}
@@ -152,7 +152,7 @@ def progress(folder: Path) -> Iterator[Progress]:
 
 @pytest.fixture
 def worker(folder: Path, progress: Progress) -> Callable[..., SinkWorker]:
-    """Make a worker to a sink, with settings that differ from the defaults."""
+    """Return a function that makes a sink's worker, with settings other than the defaults."""
 
     def make(sink: Told, damaged: Callable[[int], object] = lambda _: None, **settings: Any) -> SinkWorker:
         return SinkWorker(sink, folder, Files(folder), progress, ShipSettings(**settings), damaged)
@@ -162,13 +162,13 @@ def worker(folder: Path, progress: Progress) -> Callable[..., SinkWorker]:
 
 @pytest.fixture
 def make_config(folder: Path) -> Callable[..., ShipperConfig]:
-    """Orders for the outbox, with settings that differ from the defaults."""
+    """Return a function that makes a shipper's configuration, with settings other than the defaults."""
     return lambda **settings: ShipperConfig(folder=str(folder), most_bytes=MOST, ship=ShipSettings(**settings))
 
 
 @pytest.fixture
 def running() -> Iterator[Callable[[Shipper], threading.Thread]]:
-    """Run shippers in threads; those that still run at the end are ended."""
+    """Return a function that runs a shipper in a thread; shippers that still run at the end are ended."""
     started: list[tuple[Shipper, threading.Thread]] = []
 
     def run(one: Shipper) -> threading.Thread:
@@ -185,7 +185,7 @@ def running() -> Iterator[Callable[[Shipper], threading.Thread]]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], object]], None]:
-    """Wait until something holds."""
+    """Return a function that waits until a condition holds."""
 
     def wait(holds: Callable[[], object]) -> None:
         deadline = time.monotonic() + 600

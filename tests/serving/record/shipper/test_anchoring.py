@@ -117,7 +117,7 @@ def test_a_chain_that_was_removed_is_found_by_its_anchor(record, verify, tmp_pat
 
 
 @pytest.mark.usefixtures("record")
-def test_an_anchor_about_another_record_holds_nothing(verify, tmp_path) -> None:
+def test_anchors_of_another_record_are_an_error(verify, tmp_path) -> None:
     """If the anchors are of another record, verification says so with exit code 1."""
     (file,) = (tmp_path / "elsewhere" / "anchors").iterdir()
     other = json.loads(file.read_text()) | {"sink": "gcs"}
@@ -129,7 +129,7 @@ def test_an_anchor_about_another_record_holds_nothing(verify, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"labels": {"anchor": "{}"}}'])
-def test_what_has_no_anchor_is_refused(tmp_path, content) -> None:
+def test_a_place_without_anchors_is_refused(tmp_path, content) -> None:
     """A place or a file without anchors is refused."""
     (tmp_path / "log").write_text(content)
     with pytest.raises(ConfigError):
@@ -155,7 +155,7 @@ def test_an_anchor_has_the_ends_of_both_chains(record, tmp_path) -> None:
     assert heads[shipper].previous == digest((record / "manifest" / shipper / "00000000.json").read_bytes())
 
 
-def test_a_chain_that_did_not_grow_is_noted_once(record, ship, tmp_path) -> None:
+def test_an_unchanged_chain_gets_one_anchor(record, ship, tmp_path) -> None:
     """An interval without new records adds no anchor, but a restart adds one."""
     from customer_risk.serving.record.shipper.progress import Progress
 
@@ -168,14 +168,14 @@ def test_a_chain_that_did_not_grow_is_noted_once(record, ship, tmp_path) -> None
     )
     config = RecordSettings(enabled=True, folder=str(tmp_path / "outbox"), ship=ships).shipper_config(LogSettings())
     anchoring = Anchoring(config, progress)
-    anchoring.note()
-    anchoring.note()
+    anchoring.write()
+    anchoring.write()
     anchoring.close()
     progress.close()
     assert len(list((tmp_path / "third" / "anchors").iterdir())) == 1
 
 
-def test_a_place_that_cannot_be_written_to_costs_no_record(outbox, put, config, tmp_path, caplog) -> None:
+def test_a_failed_anchor_does_not_stop_shipping(outbox, put, config, tmp_path, caplog) -> None:
     """If an anchor can't be written, that is logged, and all records are shipped."""
     (tmp_path / "elsewhere").write_text("a file")
     put(outbox, range(1, 5))
@@ -187,7 +187,7 @@ def test_a_place_that_cannot_be_written_to_costs_no_record(outbox, put, config, 
     assert "an anchor can't be written" in caplog.text
 
 
-def test_noting_can_be_switched_off(outbox, put, config, tmp_path) -> None:
+def test_anchors_can_be_switched_off(outbox, put, config, tmp_path) -> None:
     """With an interval of 0, no anchor is written."""
     put(outbox, range(1, 5))
     outbox.close()
@@ -198,7 +198,7 @@ def test_noting_can_be_switched_off(outbox, put, config, tmp_path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_sink_is_no_place_for_its_own_anchors(config) -> None:
+def test_anchors_in_a_sink_are_refused(config) -> None:
     """Anchors in a sink are refused, since those who can write to the record could rewrite them."""
     ship = msgspec.structs.replace(config.ship, anchors=config.ship.sinks)
     with pytest.raises(ConfigError, match=r"record\.ship\.anchors"):

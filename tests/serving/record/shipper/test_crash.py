@@ -1,4 +1,4 @@
-"""A shipper that dies at the worst moments: its successor leaves nothing out and sends nothing twice."""
+"""A shipper is killed at any step: its successor leaves no record out and sends none twice."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _write = ObjectSink.write
 
 
 def _refusing(self, segment, place) -> bytes:
-    """Refuse what the dead shipper's sink refused."""
+    """Refuse the records that the dead shipper's sink refused."""
     if segment.documents[0]["caller"] == "odd":
         raise RecordRefused({segment.first: "odd"})
     return _write(self, segment, place)
@@ -81,10 +81,10 @@ _PLACES = (
 
 @pytest.mark.parametrize("at", [1, 2])
 @pytest.mark.parametrize("where", _PLACES)
-def test_every_record_is_stored_once_wherever_the_shipper_dies(
+def test_a_crash_at_any_step_loses_and_repeats_nothing(
     where, at, make_config, left, tmp_path, folder, monkeypatch
 ) -> None:
-    """At each step of a first and of a later plan."""
+    """A crash at each step of a first and of a later plan loses and repeats nothing."""
     _, ids = left(range(1, 8))
     left([8], caller="odd")
     left([9], caller="odd")
@@ -100,13 +100,13 @@ def test_every_record_is_stored_once_wherever_the_shipper_dies(
 
 
 def stored(folder: Path) -> list[dict[str, object]]:
-    """Read all segments."""
+    """Return the documents of all segments."""
     parquet = Parquet()
     return [each for path in folder.glob("dt=*/*/*.parquet") for each in parquet.decode(path.read_bytes())]
 
 
 def test_a_restarted_shipper_sends_nothing_twice(make_config, left, tmp_path) -> None:
-    """As often as it is restarted."""
+    """A shipper that is restarted many times sends each record once."""
     _, ids = left(range(1, 8))
     config = make_config(sinks=(FolderSettings(path=str(tmp_path / "record")),))
     for _ in range(3):

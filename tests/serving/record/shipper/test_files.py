@@ -8,7 +8,7 @@ from customer_risk.serving.record.outbox.frames import FRAME, HEADER_BYTES, MAGI
 from customer_risk.serving.record.shipper.files import Files
 
 
-def test_a_file_that_cant_be_read_holds_back_no_other(folder: Path, left, caplog) -> None:
+def test_an_unreadable_file_does_not_block_others(folder: Path, left, caplog) -> None:
     """A file whose content raises an unexpected error is logged once, and the other files are read."""
     file, _ = left(range(3))
     content = b"names that are no JSON"

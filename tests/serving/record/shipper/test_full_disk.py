@@ -46,7 +46,7 @@ def test_progress_that_cant_be_written_is_closed(disk, descriptors) -> None:
     Progress(folder).close()
 
 
-def test_a_spool_without_room_is_left_as_it_was(left, folder, disk, progress) -> None:
+def test_a_spool_without_room_keeps_no_partial_copy(left, folder, disk, progress) -> None:
     """If the spool has no room, the outbox keeps its files, its shipper goes on, and no partial copy is left."""
     file, _ = left(range(1, 20))
     shelf = disk / "spool"
@@ -89,7 +89,7 @@ def test_a_segment_that_cant_be_written_leaves_nothing(disk, descriptors) -> Non
     assert objects.create("segment", bytes(100_000))
 
 
-def test_a_damaged_record_that_cant_be_put_aside_leaves_nothing(left, disk) -> None:
+def test_a_failed_quarantine_leaves_nothing(left, disk) -> None:
     """A damaged record is quarantined whole once there is room, and leaves nothing before that."""
     file, _ = left(range(1, 4), caller="damage-me" * 1000)
     data = file.path.read_bytes()
@@ -106,9 +106,7 @@ def test_a_damaged_record_that_cant_be_put_aside_leaves_nothing(left, disk) -> N
     assert [path.stat().st_size > 9000 for path in aside.iterdir()] == [True]
 
 
-def test_a_disk_that_records_have_filled_is_emptied_by_shipping_them(
-    disk, make_config, told, put, running, until
-) -> None:
+def test_shipping_frees_a_full_disk(disk, make_config, told, put, running, until) -> None:
     """Shipping frees a disk that is full of records; records are then taken again, and each is shipped once."""
     folder, sink = disk / "outbox", told()
     folder.mkdir()
@@ -141,4 +139,4 @@ def test_a_full_disk_is_logged_once(make_config, disk, told, caplog, running, un
         time.sleep(2.5)
     before = shipper.status.at
     until(lambda: shipper.status.at > before)
-    assert caplog.text.count("the outbox can't be kept in order") == 1
+    assert caplog.text.count("the outbox can't be cleaned or measured") == 1

@@ -1,4 +1,4 @@
-"""The process around a shipper: how it is told to end, and what it says of it."""
+"""The shipper's process: how it ends, and its exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from customer_risk.serving.record.sinks.settings import FolderSettings
 
 @pytest.fixture
 def handlers():
-    """Signals go where they went, afterwards."""
+    """Restore the signal handlers."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in before.items():
@@ -24,8 +24,8 @@ def handlers():
 
 @pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_once_all_is_shipped(number, make_config, left, tmp_path) -> None:
-    """With exit code 0."""
+def test_a_signal_ends_the_shipper_once_all_is_shipped(number, make_config, left, tmp_path) -> None:
+    """A signal ends it with exit code 0 once all is shipped."""
     left([1, 2])
     timer = threading.Timer(0.3, os.kill, (os.getpid(), number))
     timer.start()
@@ -34,8 +34,8 @@ def test_a_signal_ends_it_once_all_is_shipped(number, make_config, left, tmp_pat
 
 
 @pytest.mark.usefixtures("handlers")
-def test_records_that_are_left_make_its_exit_code(make_config, left, tmp_path) -> None:
-    """1 where the time to drain wasn't enough."""
+def test_remaining_records_set_the_exit_code(make_config, left, tmp_path) -> None:
+    """The exit code is 1 if records are left after the time to drain."""
     record = tmp_path / "record"
 
     left([1])

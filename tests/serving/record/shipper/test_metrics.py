@@ -13,8 +13,8 @@ from customer_risk.serving.record.shipper.metrics import serve
 from customer_risk.serving.record.shipper.status import SinkStatus, Status
 
 
-def test_prometheus_is_told_the_same(free_port) -> None:
-    """Each figure by its sink, under names that begin as all of ours do."""
+def test_every_count_of_the_status_is_exported(free_port) -> None:
+    """Each count of the status is exported, by its sink."""
     status = Status(at=0.0, quarantined=3, sinks={"a": SinkStatus(lag_records=1, lag_seconds=2.5, shipped=4)})
     with serve("127.0.0.1", free_port, lambda: status):
         text = httpx2.get(f"http://127.0.0.1:{free_port}/metrics").text
@@ -26,8 +26,8 @@ def test_prometheus_is_told_the_same(free_port) -> None:
     assert found["customer_risk_record_quarantined_total"] == "3.0"
 
 
-def test_a_port_that_is_taken_is_told_at_the_start() -> None:
-    """The message names the setting."""
+def test_a_port_in_use_is_a_config_error() -> None:
+    """A port in use raises ConfigError that names the setting."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match="metrics_port"), serve("127.0.0.1", port, lambda: Status(at=0.0)):
@@ -36,6 +36,6 @@ def test_a_port_that_is_taken_is_told_at_the_start() -> None:
 
 @pytest.fixture
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Progress: what is said survives, and what is planned is said again."""
+"""Progress survives the process, and stored plans are repeated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PLAN = Plan("a" * 32, 1, 5, (2, 4), b"\x00place")
 
 
 def test_a_plan_is_found_by_another_process(folder, progress) -> None:
-    """Just as it was made, under the same identity."""
+    """Another process finds the plan unchanged, under the same identity."""
     progress.intend("sink", PLAN)
     progress.close()
     again = Progress(folder)
@@ -21,7 +21,7 @@ def test_a_plan_is_found_by_another_process(folder, progress) -> None:
 
 
 def test_settling_moves_the_cursor_and_the_place_together(progress) -> None:
-    """And ends the plan."""
+    """Settling a plan moves the cursor and the place, and ends the plan."""
     progress.intend("sink", PLAN)
     assert (progress.cursor("sink", PLAN.source), progress.place("sink")) == (0, b"")
     progress.settle("sink", PLAN, b"next")
@@ -31,7 +31,7 @@ def test_settling_moves_the_cursor_and_the_place_together(progress) -> None:
 
 
 def test_a_rewound_sink_begins_anew(progress) -> None:
-    """Also while a write is under way, whose end then counts for nothing."""
+    """A sink is rewound even during a write, whose end then changes nothing."""
     progress.intend("sink", PLAN)
     progress.settle("sink", PLAN, b"next")
     progress.intend("sink", PLAN._replace(first=6, last=9))
@@ -41,7 +41,7 @@ def test_a_rewound_sink_begins_anew(progress) -> None:
 
 
 def test_two_folders_have_two_identities(progress, tmp_path) -> None:
-    """32 hexadecimal digits each."""
+    """Each folder has an identity of 32 hexadecimal digits."""
     other = Progress(tmp_path)
     assert other.shipper != progress.shipper
     assert len(bytes.fromhex(other.shipper)) == 16
@@ -49,7 +49,7 @@ def test_two_folders_have_two_identities(progress, tmp_path) -> None:
 
 
 def test_damage_is_counted_once(progress) -> None:
-    """Whoever finds it again finds nothing new."""
+    """A damaged record that is found again isn't counted again."""
     assert progress.damage("a", [1, 2]) == 2
     assert progress.damage("a", [2, 3]) == 1
     assert (progress.damaged("a"), progress.damaged("b")) == (3, 0)
@@ -71,7 +71,7 @@ for number in range(50):
 
 
 def test_a_full_disk_does_not_keep_the_outbox_from_being_emptied(tmp_path) -> None:
-    """Progress is written within the room that its files have had from the start."""
+    """On a full disk, progress is written to space that its file has had from the start."""
     subprocess.run([sys.executable, "-c", _FULL_DISK, tmp_path], check=True)
     again = Progress(tmp_path)
     assert again.cursor("sink", f"{49:032x}") == 1000

@@ -81,7 +81,7 @@ def test_nothing_is_stored_twice_after_the_progress_is_lost(ship, left, folder, 
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-def test_a_living_file_goes_on_where_it_was(ship, put, outbox, folder, record, lose) -> None:
+def test_an_open_file_continues_after_the_loss(ship, put, outbox, folder, record, lose) -> None:
     """Records that are written after the loss follow those that were shipped before, each once."""
     ids = put(outbox, range(1, 8))
     first = _step(folder, record)
@@ -132,7 +132,7 @@ def test_a_first_segment_that_no_manifest_names_yet_is_named(ship, left, folder,
     assert verify(open_objects(record)).ok
 
 
-def test_chains_of_other_shippers_are_left_alone(ship, left, folder, record, tmp_path) -> None:
+def test_the_outboxs_chain_is_found_among_others(ship, left, folder, record, tmp_path) -> None:
     """If the identity is lost too, the outbox's chain is found among others by its files."""
     other = tmp_path / "other"
     other.mkdir()
@@ -173,7 +173,7 @@ def test_a_segment_that_an_older_manifest_names_gets_no_second_one(
     assert verify(open_objects(record)).problems == ()
 
 
-def test_a_segment_of_another_release_is_named_as_it_is(ship, make_config, left, record) -> None:
+def test_a_segment_of_another_release_is_kept(ship, make_config, left, record) -> None:
     """A segment with other bytes than this release writes is kept, and a manifest names it."""
     ids = left(range(1, 6))[1]
 
@@ -198,7 +198,7 @@ def test_a_segment_of_another_release_is_named_as_it_is(ship, make_config, left,
     assert verify(open_objects(record)).ok
 
 
-def test_a_damaged_progress_is_put_aside_and_counted(ship, left, folder, caplog) -> None:
+def test_a_damaged_progress_is_quarantined_and_counted(ship, left, folder, caplog) -> None:
     """A damaged progress is moved to quarantine, counted once and logged in one line."""
     left(range(1, 6))
     ship()
@@ -211,7 +211,7 @@ def test_a_damaged_progress_is_put_aside_and_counted(ship, left, folder, caplog)
     assert sum("is damaged" in each.getMessage() for each in caplog.records) == 1
 
 
-def test_a_sink_that_is_down_is_asked_again(ship, make_config, left, folder, record, tmp_path) -> None:
+def test_an_unavailable_sink_is_queried_again(ship, make_config, left, folder, record, tmp_path) -> None:
     """If a sink can't say which records it has, nothing is written to it, and it is asked again."""
     ids = left(range(1, 6))[1]
     ship()
@@ -258,7 +258,7 @@ def test_reading_the_end_changes_nothing(folder) -> None:
     assert (folder / NAME).read_bytes() == before
 
 
-def test_a_progress_of_an_older_release_is_believed(folder) -> None:
+def test_a_progress_of_an_older_release_is_used(folder) -> None:
     """With the progress of an older release, no sink is asked, and the identity is stored beside it."""
     progress = Progress(folder)
     progress._base.execute("DELETE FROM meta WHERE key = 'new'")

@@ -15,25 +15,25 @@ from customer_risk.serving.record.shipper.retention import Retention
 
 
 class Clock:
-    """A clock that is set."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = time.time()
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """Now."""
+    """The clock of the sweep."""
     return Clock()
 
 
 @pytest.fixture
 def sweep(folder, progress, clock):
-    """Make a sweep for two sinks."""
+    """Return a function that makes the retention of two sinks."""
 
     def make(**settings) -> Retention:
         known = {"most_bytes": 10**9, "keep_seconds": 100, "clock": clock, **settings}
@@ -44,7 +44,7 @@ def sweep(folder, progress, clock):
 
 @pytest.fixture
 def shipped(told, worker):
-    """Ship all there is to some sinks."""
+    """Return a function that marks all records as shipped to some sinks."""
 
     def ship(*names: str) -> None:
         for name in names:
@@ -56,7 +56,7 @@ def shipped(told, worker):
 
 
 def test_a_done_file_stays_as_long_as_it_is_kept(left, sweep, shipped, clock) -> None:
-    """And not longer, counted from when it was done, also by a process that began later."""
+    """A done file stays for `keep_seconds` after it was done, also for a later process."""
     file, _ = left([1, 2])
     shipped("told", "other")
     sweep().run()
@@ -69,7 +69,7 @@ def test_a_done_file_stays_as_long_as_it_is_kept(left, sweep, shipped, clock) ->
 
 
 def test_a_file_stays_until_every_sink_has_it(left, sweep, shipped, clock) -> None:
-    """However long that takes, and however full the outbox is."""
+    """A file stays until every sink has it, even if the outbox is full."""
     file, _ = left([1, 2])
     shipped("told")
     one = sweep(most_bytes=1)
@@ -83,15 +83,15 @@ def test_a_file_stays_until_every_sink_has_it(left, sweep, shipped, clock) -> No
 
 
 def test_a_file_that_is_written_stays(outbox, put, sweep, shipped, folder) -> None:
-    """Though all that it holds is shipped."""
+    """A file that a process writes stays, even if all its records are shipped."""
     put(outbox, [1])
     shipped("told", "other")
     sweep(keep_seconds=0).run()
     assert len(list(folder.glob("*.records"))) == 1
 
 
-def test_a_full_outbox_lets_go_of_the_oldest_first(left, sweep, shipped) -> None:
-    """Above four fifths of its bound, as many done files as it takes."""
+def test_a_full_outbox_removes_the_oldest_first(left, sweep, shipped) -> None:
+    """Above 80% of its size, the outbox loses its oldest done files, as many as necessary."""
     files = [left([number], caller="x" * 3_000_000)[0] for number in (1, 2, 3)]
     shipped("told", "other")
     size = sum(file.size() for file in files)
@@ -109,21 +109,21 @@ os.kill(os.getpid(), 9)
 
 
 def test_a_file_without_records_is_removed_at_once(folder, sweep) -> None:
-    """A process that died before its first record leaves nothing to keep."""
+    """A file without records is removed at once."""
     subprocess.run([sys.executable, "-c", _DYING, folder], check=False)
     assert list(folder.glob("*.records"))
     sweep().run()
     assert not list(folder.glob("*.records*"))
 
 
-def test_a_torn_file_is_put_aside_once_its_sound_records_are_shipped(left, sweep, told, worker) -> None:
-    """It is counted, and leaves the outbox's way."""
+def test_a_damaged_file_is_quarantined_once_its_records_are_shipped(left, sweep, told, worker) -> None:
+    """A damaged file is counted and moved to quarantine once its undamaged records are shipped."""
     file, ids = left(range(1, 200))
     with file.path.open("r+b") as opened:
         opened.seek(-20_000, os.SEEK_END)
         opened.write(b"\xff" * 8192)
     counted, sinks = [], [told(), told("other")]
-    one = sweep(torn=counted.append)
+    one = sweep(damaged=counted.append)
     one.run()
     assert file.path.exists()
     for sink in sinks:
@@ -140,18 +140,18 @@ def test_a_torn_file_is_put_aside_once_its_sound_records_are_shipped(left, sweep
 
 
 @pytest.mark.parametrize("suffix", [".records", ".outbox"])
-def test_a_file_of_noise_is_put_aside(folder, sweep, suffix) -> None:
-    """Nothing of it can be shipped; it counts as one record at least."""
+def test_a_file_of_noise_is_quarantined(folder, sweep, suffix) -> None:
+    """A file of noise is moved to quarantine and counts as one record."""
     path = folder / f"{'a' * 32}{suffix}"
     path.write_bytes(b"\xff" * 100_000)
     counted = []
-    sweep(torn=counted.append).run()
+    sweep(damaged=counted.append).run()
     assert counted == [1]
     assert (folder / QUARANTINE / path.name).exists()
 
 
-def test_what_a_removal_cut_short_left_is_removed(folder, sweep, clock) -> None:
-    """But not what a writer may just have begun to make, nor anybody else's files."""
+def test_an_interrupted_removal_is_completed(folder, sweep, clock) -> None:
+    """The rest of an interrupted removal is removed, but no new file and no file of others."""
     names = [f"{'a' * 32}.lock", f"{'b' * 32}.outbox-wal", f"{'c' * 32}.records.unfinished", "shipper.lock"]
     for name in names:
         (folder / name).touch()
@@ -163,8 +163,8 @@ def test_what_a_removal_cut_short_left_is_removed(folder, sweep, clock) -> None:
     assert [(folder / name).exists() for name in names] == [False, False, False, True]
 
 
-def test_nothing_is_known_of_a_file_that_is_gone(left, sweep, shipped, progress) -> None:
-    """Progress doesn't grow with the years."""
+def test_progress_of_a_removed_file_is_removed(left, sweep, shipped, progress) -> None:
+    """Progress has no rows of removed files."""
     file, _ = left([1])
     shipped("told", "other")
     sweep(keep_seconds=0).run()

@@ -1,4 +1,4 @@
-"""The shipper as a whole: sinks that don't know of each other, one shipper at a time, and its end."""
+"""The shipper as a whole: independent sinks, one shipper at a time, and its end."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from customer_risk.serving.record.sinks.settings import FolderSettings
 
 @pytest.fixture
 def shipper(make_config):
-    """Make a shipper to some sinks."""
+    """Return a function that makes a shipper to some sinks."""
     return lambda *sinks, **settings: Shipper(make_config(**settings), lambda _: sinks)
 
 
-def test_a_living_writers_records_are_shipped_as_they_come(shipper, told, outbox, put, running, until) -> None:
-    """Also those of a process that begins to write later."""
+def test_records_of_running_writers_are_shipped(shipper, told, outbox, put, running, until) -> None:
+    """Records of running writers are shipped, also of those that start later."""
     sink = told()
     running(shipper(sink, batch_seconds=0.05))
     ids = put(outbox, [1, 2])
@@ -34,8 +34,8 @@ def test_a_living_writers_records_are_shipped_as_they_come(shipper, told, outbox
     until(lambda: sink.ids == ids)
 
 
-def test_a_sink_that_is_down_holds_up_no_other(shipper, told, left, down, running, until) -> None:
-    """The one gets everything meanwhile; the other does once it is back."""
+def test_an_unavailable_sink_does_not_block_others(shipper, told, left, down, running, until) -> None:
+    """While one sink is down, the other gets everything; the first catches up later."""
     _, ids = left(range(1, 11))
     bad, good = told("bad"), told("good")
     bad.before = down
@@ -51,7 +51,7 @@ def test_a_sink_that_is_down_holds_up_no_other(shipper, told, left, down, runnin
 
 
 def test_a_second_shipper_waits_for_the_first(shipper, told, left, running, until) -> None:
-    """It ships nothing while the first lives, and goes on where that one ended."""
+    """A second shipper waits until the first ends, and continues where it ended."""
     _, ids = left([1, 2])
     sink = told()
     first, second = shipper(sink), shipper(sink)
@@ -69,7 +69,7 @@ def test_a_second_shipper_waits_for_the_first(shipper, told, left, running, unti
 
 
 def test_a_shipper_that_waits_can_be_ended(shipper, told, running, until) -> None:
-    """Without having become the one."""
+    """A waiting shipper can be ended."""
     first, second = shipper(told()), shipper(told())
     running(first)
     until(lambda: first.status.at)
@@ -79,8 +79,8 @@ def test_a_shipper_that_waits_can_be_ended(shipper, told, running, until) -> Non
     assert not thread.is_alive()
 
 
-def test_the_end_waits_for_what_is_left(shipper, told, left, caplog) -> None:
-    """All is shipped, however much waits, as long as there is time; the last line says so."""
+def test_the_end_waits_for_remaining_records(shipper, told, left, caplog) -> None:
+    """At its end the shipper ships all records, if there is time, and logs that none is left."""
     caplog.set_level("INFO", "serving.record")
     _, ids = left(range(1, 30))
     sink = told()
@@ -93,7 +93,7 @@ def test_the_end_waits_for_what_is_left(shipper, told, left, caplog) -> None:
 
 
 def test_the_end_waits_for_a_writer_that_ends_too(shipper, told, outbox, put, running) -> None:
-    """What a server still answers while the pod ends is shipped."""
+    """Records that a server writes while it drains are shipped."""
     sink = told()
     ids = put(outbox, [1])
     one = shipper(sink)
@@ -108,8 +108,8 @@ def test_the_end_waits_for_a_writer_that_ends_too(shipper, told, outbox, put, ru
     assert sink.ids == ids
 
 
-def test_the_last_line_tells_what_is_left(shipper, told, left, down, caplog) -> None:
-    """Records and bytes, for each sink that lacks some; what other sinks can take they get."""
+def test_the_last_line_counts_remaining_records(shipper, told, left, down, caplog) -> None:
+    """The last line names the records and bytes that each sink lacks; other sinks get theirs."""
     _, ids = left(range(1, 4))
     bad, good = told("bad"), told("good")
     bad.before = down
@@ -123,8 +123,8 @@ def test_the_last_line_tells_what_is_left(shipper, told, left, down, caplog) -> 
     assert "down" in caplog.messages[-1]
 
 
-def test_a_sink_that_hangs_does_not_keep_the_shipper(shipper, told, left) -> None:
-    """The end comes in time; other sinks get everything."""
+def test_a_hanging_sink_does_not_delay_the_end(shipper, told, left) -> None:
+    """A sink that hangs doesn't delay the end, and other sinks get everything."""
     _, ids = left([1, 2])
     hangs, good, over = told("hangs"), told("good"), threading.Event()
     hangs.before = lambda _: over.wait(3600)
@@ -137,8 +137,8 @@ def test_a_sink_that_hangs_does_not_keep_the_shipper(shipper, told, left) -> Non
     over.set()
 
 
-def test_a_sink_that_can_never_work_is_told_at_the_start(shipper, told, left) -> None:
-    """Before anything is shipped."""
+def test_an_unusable_sink_ends_the_start(shipper, told, left) -> None:
+    """A sink that can't work ends the start before anything is shipped."""
     left([1])
     bad, good = told("bad"), told("good")
     bad.fault = ConfigError("no such table.", remedy="Make it.")
@@ -147,8 +147,8 @@ def test_a_sink_that_can_never_work_is_told_at_the_start(shipper, told, left) ->
     assert not good.calls
 
 
-def test_a_sink_that_cannot_be_checked_now_is_tried_all_the_same(shipper, told, left, running, until) -> None:
-    """A store that is down at the start doesn't end the shipper."""
+def test_an_unavailable_sink_does_not_end_the_start(shipper, told, left, running, until) -> None:
+    """A sink that is down at the start doesn't end the shipper."""
     _, ids = left([1])
     sink = told()
     sink.fault = SinkUnavailable("It is down.", remedy="Wait.")
@@ -157,14 +157,14 @@ def test_a_sink_that_cannot_be_checked_now_is_tried_all_the_same(shipper, told, 
 
 
 def test_done_files_are_removed_while_it_runs(shipper, told, left, running, until, folder) -> None:
-    """Without anybody's help."""
+    """Done files are removed while the shipper runs."""
     left([1])
     running(shipper(told(), keep_seconds=0))
     until(lambda: not find_files(folder))
 
 
-def test_its_status_lies_beside_the_outbox(shipper, told, left, running, until, folder) -> None:
-    """As JSON, written anew every second."""
+def test_the_status_is_written_to_the_outboxs_folder(shipper, told, left, running, until, folder) -> None:
+    """The status is JSON in the outbox's folder, written every second."""
     left([1, 2])
     running(shipper(told()))
     until((folder / NAME).exists)
@@ -173,8 +173,8 @@ def test_its_status_lies_beside_the_outbox(shipper, told, left, running, until, 
     until(lambda: msgspec.json.decode((folder / NAME).read_bytes(), type=Status).at > first.at)
 
 
-def test_an_outbox_that_cannot_be_looked_at_now_is_looked_at_again(shipper, told, left, running, until, folder) -> None:
-    """A disk that fails for a while ends nothing."""
+def test_an_unreadable_outbox_is_read_again_later(shipper, told, left, running, until, folder) -> None:
+    """A folder that can't be read for a while is read again later."""
     (folder / f".{NAME}.partial").mkdir()  # so that its status can't be written
     _, ids = left([1])
     sink = told()
@@ -185,20 +185,20 @@ def test_an_outbox_that_cannot_be_looked_at_now_is_looked_at_again(shipper, told
     until((folder / NAME).exists)
 
 
-def test_shipping_to_nowhere_is_told_at_the_start(make_config) -> None:
-    """The message names the setting."""
+def test_an_empty_list_of_sinks_is_refused(make_config) -> None:
+    """An empty list of sinks is refused, with the name of the setting."""
     with pytest.raises(ConfigError, match=r"record\.ship\.sinks is empty"):
         ship(make_config())
 
 
-def test_two_sinks_of_one_type_are_told_at_the_start() -> None:
-    """Their progress couldn't be told apart."""
+def test_two_sinks_of_one_type_are_refused() -> None:
+    """Two sinks of one type are refused, since progress is stored by type."""
     with pytest.raises(ConfigError, match="two of one type"):
         ShipSettings(sinks=(FolderSettings(path="a"), FolderSettings(path="b"))).check()
 
 
 def test_settings_choose_the_sinks(make_config, left, tmp_path) -> None:
-    """A folder in the settings ends up with the records."""
+    """A folder in the settings gets the records."""
     _, ids = left(range(1, 8))
     config = make_config(sinks=(FolderSettings(path=str(tmp_path / "record")),), batch_records=3)
     one = Shipper(config)

@@ -1,4 +1,4 @@
-"""A worker: every record once, in order, whatever the sink does."""
+"""A sink's worker: each record once and in order, whatever the sink does."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ HOUR = 3_600_000_000
 
 
 def drain(worker, seconds: float = 10) -> None:
-    """Run a worker until nothing is left."""
+    """Run a worker until no record is left."""
     ending = Drain()
     ending.begin(seconds)
     worker.run(ending)
 
 
 def buried(folder) -> list[dict[str, object]]:
-    """Read the dead letters."""
+    """Return the dead letters."""
     return [json.loads(line) for path in folder.glob("dead/told/*") for line in path.read_text().splitlines()]
 
 
 def test_records_come_in_order_in_batches(told, worker, left) -> None:
-    """As many at a time as the settings say, each once, with their numbers."""
+    """Records arrive once, in order, with their numbers, in batches of the size of the settings."""
     _, ids = left(range(1, 11))
     sink = told()
     drain(worker(sink, batch_records=4))
@@ -40,7 +40,7 @@ def test_records_come_in_order_in_batches(told, worker, left) -> None:
 
 
 def test_files_take_turns(told, worker, left) -> None:
-    """A long file doesn't keep another's records waiting; each file's are in order."""
+    """Two files take turns, and each file's records stay in order."""
     first, _ = left(range(1, 7))
     second, _ = left(range(7, 11))
     sink = told()
@@ -50,7 +50,7 @@ def test_files_take_turns(told, worker, left) -> None:
 
 
 def test_a_batch_is_bounded_in_bytes(told, worker, left) -> None:
-    """Large records go a few at a time, and one that is larger than the bound goes alone."""
+    """A batch has a bounded size; a record above the bound is written alone."""
     left(range(1, 5), caller="x" * 10_000)
     sink = told()
     drain(worker(sink, batch_bytes=25_000))
@@ -61,7 +61,7 @@ def test_a_batch_is_bounded_in_bytes(told, worker, left) -> None:
 
 
 def test_no_segment_crosses_an_hour(told, worker, put, outbox) -> None:
-    """Records of two UTC hours go in two segments, also where the clock stepped back."""
+    """Records of two UTC hours are in two segments, even if the clock went back."""
     for number, at in enumerate((1, 2, HOUR + 1, HOUR - 1, HOUR), 1):
         put(outbox, [number], at=HOUR * 490_000 + at)
     outbox.close()
@@ -70,8 +70,8 @@ def test_no_segment_crosses_an_hour(told, worker, put, outbox) -> None:
     assert [(each.first, each.last) for each in sink.segments] == [(1, 2), (3, 3), (4, 4), (5, 5)]
 
 
-def test_records_of_a_living_writer_wait_for_others_a_while(told, worker, put, outbox, until) -> None:
-    """Few records wait for `batch_seconds`, a full batch doesn't."""
+def test_records_of_a_running_writer_wait_for_a_batch(told, worker, put, outbox, until) -> None:
+    """A few records wait for `batch_seconds`; a full batch doesn't wait."""
     sink, ids = told(), put(outbox, [1])
     living = worker(sink, batch_seconds=1, batch_records=3)
     begun = time.monotonic()
@@ -83,16 +83,16 @@ def test_records_of_a_living_writer_wait_for_others_a_while(told, worker, put, o
     assert sink.ids == ids
 
 
-def test_a_dead_writers_records_wait_for_nothing(told, worker, left) -> None:
-    """Nothing more will come."""
+def test_records_of_a_dead_writer_do_not_wait(told, worker, left) -> None:
+    """The records of a dead writer don't wait."""
     _, ids = left([1])
     sink = told()
     assert worker(sink, batch_seconds=1000).step()
     assert sink.ids == ids
 
 
-def test_the_plan_is_on_the_disk_before_it_is_carried_out(told, worker, left, folder) -> None:
-    """When a sink is called, another process would already find what it is called with."""
+def test_the_plan_is_stored_before_the_write(told, worker, left, folder) -> None:
+    """Another process can read the plan before the sink is called."""
     file, _ = left(range(1, 4))
     sink, found = told(), []
 
@@ -106,8 +106,8 @@ def test_the_plan_is_on_the_disk_before_it_is_carried_out(told, worker, left, fo
     assert found == [("told", file.source, 1, 3, b"0")]
 
 
-def test_the_place_after_a_write_is_that_of_the_next(told, worker, left) -> None:
-    """A sink is asked for a place before its first write alone, also by a process that comes later."""
+def test_a_sink_is_asked_for_a_place_only_before_its_first_write(told, worker, left) -> None:
+    """A sink is asked for a place only before its first write, even by a later process."""
     left(range(1, 7))
     sink, asked = told(), []
     place = sink.place
@@ -118,8 +118,8 @@ def test_the_place_after_a_write_is_that_of_the_next(told, worker, left) -> None
     assert len(asked) == 1
 
 
-def test_a_sink_that_is_down_is_asked_the_same_again(told, worker, left, down) -> None:
-    """Also by another process, and though more has come meanwhile."""
+def test_a_failed_write_is_repeated_unchanged(told, worker, left, down) -> None:
+    """A write that failed is repeated unchanged, by another process too, even if more records arrived."""
     _, ids = left(range(1, 4))
     sink = told()
     sink.before = down
@@ -133,8 +133,8 @@ def test_a_sink_that_is_down_is_asked_the_same_again(told, worker, left, down) -
     assert sink.ids == ids + more
 
 
-def test_an_answer_that_is_lost_makes_nothing_twice(told, worker, left, down) -> None:
-    """What had its effect is repeated with the same place."""
+def test_a_lost_response_repeats_the_same_write(told, worker, left, down) -> None:
+    """A write whose response is lost is repeated with the same place."""
     _, ids = left(range(1, 6))
     sink = told()
     sink.after = lambda segment: setattr(sink, "after", lambda _: None) or down(segment)
@@ -143,8 +143,8 @@ def test_an_answer_that_is_lost_makes_nothing_twice(told, worker, left, down) ->
     assert len(sink.calls) == 4
 
 
-def test_a_refused_record_is_a_dead_letter_and_the_others_go_on(told, worker, left, folder) -> None:
-    """It lies in `dead/SINK/` with its error; the segment is written without it, under the same numbers."""
+def test_a_refused_record_is_a_dead_letter(told, worker, left, folder) -> None:
+    """A refused record is in `dead/SINK/` with its error; the others keep their numbers."""
     file, ids = left(range(1, 6))
 
     def refuse(segment) -> None:
@@ -168,7 +168,7 @@ def test_a_refused_record_is_a_dead_letter_and_the_others_go_on(told, worker, le
 
 
 def test_a_segment_of_dead_letters_alone_is_not_written(told, worker, left) -> None:
-    """What comes after it is."""
+    """A segment of refused records only is not written; the next one is."""
     left(range(1, 5))
     sink = told()
 
@@ -182,7 +182,7 @@ def test_a_segment_of_dead_letters_alone_is_not_written(told, worker, left) -> N
 
 
 def test_a_refusal_of_nothing_is_a_failure(told, worker, left) -> None:
-    """A sink that refuses records it wasn't given doesn't make a worker turn in circles."""
+    """A refusal that names no record of the segment is a failure."""
     left([1])
     sink = told()
 
@@ -203,8 +203,8 @@ def damage(path: Path, *parts: bytes) -> None:
     path.write_bytes(data)
 
 
-def test_a_record_that_cannot_be_told_is_a_dead_letter(told, worker, outbox, put, folder) -> None:
-    """Bytes that are no record, and features without names, stop nothing."""
+def test_an_undecodable_record_is_a_dead_letter(told, worker, outbox, put, folder) -> None:
+    """Bytes that aren't a record, and features without names, become dead letters."""
     put(outbox, [1])
     outbox.add(b"no record")
     outbox.commit()
@@ -232,7 +232,7 @@ def test_a_record_of_the_last_moment_is_shipped(told, worker, left, monkeypatch)
 
 
 def test_a_damaged_record_is_left_out_and_counted_once(told, worker, left) -> None:
-    """However many sinks there are, and however often it is read."""
+    """A damaged record counts once for all sinks, however often it is read."""
     file, ids = left(range(1, 5))
     damage(file.path, ids[1].encode(), ids[3].encode())
     counted = []
@@ -245,7 +245,7 @@ def test_a_damaged_record_is_left_out_and_counted_once(told, worker, left) -> No
 
 
 def test_a_record_that_is_damaged_between_two_tries_is_left_out(told, worker, left, down) -> None:
-    """A plan whose record can't be read any more is carried out without it."""
+    """A plan whose record was damaged later is written without that record."""
     file, ids = left(range(1, 4))
     sink = told()
     sink.before = down
@@ -258,8 +258,8 @@ def test_a_record_that_is_damaged_between_two_tries_is_left_out(told, worker, le
     assert list(sink.segments[0].numbers) == [1, 3]
 
 
-def test_a_plan_whose_file_is_gone_is_given_up(told, worker, left, down) -> None:
-    """Other files are shipped then."""
+def test_a_plan_whose_file_is_gone_is_dropped(told, worker, left, down) -> None:
+    """If a plan's file is gone, the plan is dropped, and other files are shipped."""
     file, _ = left(range(1, 4))
     sink = told()
     sink.before = down
@@ -272,8 +272,8 @@ def test_a_plan_whose_file_is_gone_is_given_up(told, worker, left, down) -> None
     assert sink.ids == ids
 
 
-def test_an_unforeseen_error_is_tried_again(told, worker, left) -> None:
-    """A sink's bug holds up nobody for ever, and is counted."""
+def test_an_unexpected_error_is_retried(told, worker, left) -> None:
+    """An unexpected error of a sink is counted, and the write is repeated."""
     _, ids = left([1, 2])
     sink = told()
 
@@ -289,7 +289,7 @@ def test_an_unforeseen_error_is_tried_again(told, worker, left) -> None:
 
 
 def test_a_full_disk_keeps_records_until_dead_letters_can_be_written(told, worker, left, folder) -> None:
-    """Without its dead letter a refused record isn't passed over."""
+    """A refused record is only passed over once its dead letter is written."""
     left([1, 2])
     sink = told()
 
@@ -308,7 +308,7 @@ def test_a_full_disk_keeps_records_until_dead_letters_can_be_written(told, worke
 
 
 class Waits(Drain):
-    """An ending that notes how long it was waited for, and comes after so many times."""
+    """A drain that notes each wait, and ends after some waits."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -317,18 +317,18 @@ class Waits(Drain):
         self.stopping = self
 
     def is_set(self) -> bool:
-        """Never."""
+        """Return False."""
         return False
 
     def wait(self, seconds: float) -> None:
-        """Don't."""
+        """Note the time, without waiting."""
         self.waits.append(seconds)
         if len(self.waits) == self._times:
             self.at = 0.0
 
 
-def test_tries_come_ever_later_by_chance(told, worker, left, down) -> None:
-    """Twice as late each time, up to half a minute, never all at the same moment."""
+def test_waits_double_with_jitter(told, worker, left, down) -> None:
+    """The wait doubles up to half a minute, with jitter."""
     left([1])
     sink = told()
     sink.before = down
@@ -339,8 +339,8 @@ def test_tries_come_ever_later_by_chance(told, worker, left, down) -> None:
     assert len(set(ending.waits)) == 12
 
 
-def test_the_time_to_end_is_kept_though_the_sink_is_down(told, worker, left, down) -> None:
-    """A worker whose sink stays away ends in time, what is left stays."""
+def test_a_worker_ends_in_time_while_its_sink_is_down(told, worker, left, down) -> None:
+    """A worker whose sink is down ends in time, and its records stay."""
     left([1])
     sink = told()
     sink.before = down

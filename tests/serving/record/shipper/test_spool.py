@@ -1,4 +1,4 @@
-"""The spool: what a pod leaves, another ships, once."""
+"""The spool: an ended pod's outbox is shipped by another pod, once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def shelf(tmp_path):
 
 @pytest.fixture
 def ended(make_config, shelf):
-    """Run a shipper that is told to end at once."""
+    """Return a function that runs a shipper which ends at once."""
 
     def end(sink, seconds: float = 0.3, **settings) -> None:
         shipper = Shipper(make_config(spool=str(shelf), **settings), lambda _: [sink])
@@ -37,7 +37,7 @@ def ended(make_config, shelf):
 
 @pytest.fixture
 def adopting(shelf, tmp_path, make_config, running, until):
-    """Run another pod's shipper until the spool is empty."""
+    """Return a function that runs another pod's shipper until the spool is empty."""
 
     def adopt(sink) -> Shipper:
         elsewhere = msgspec.structs.replace(make_config(spool=str(shelf)), folder=str(tmp_path / "another"))
@@ -49,8 +49,8 @@ def adopting(shelf, tmp_path, make_config, running, until):
     return adopt
 
 
-def test_what_a_drain_leaves_is_shipped_by_another_pod(told, left, down, ended, adopting, shelf, folder) -> None:
-    """The pending plan first, then the rest, each record once; nothing stays in either place."""
+def test_remaining_records_are_shipped_by_another_pod(told, left, down, ended, adopting, shelf, folder) -> None:
+    """The pending plan is shipped first, then the rest, each record once; both folders are then empty."""
     _, ids = left(range(1, 8))
     sink = told()
     sink.after = lambda segment: setattr(sink, "before", down) or down(segment)  # written, but nobody hears
@@ -64,8 +64,8 @@ def test_what_a_drain_leaves_is_shipped_by_another_pod(told, left, down, ended, 
     assert shipper.status.sinks["told"].lag_records == 0
 
 
-def test_what_was_shipped_by_an_adopter_stays_counted(told, left, down, ended, adopting, until) -> None:
-    """Its own figures include those of what it took over."""
+def test_counts_include_adopted_outboxes(told, left, down, ended, adopting, until) -> None:
+    """A shipper's counts include those of the outboxes that it adopted."""
     left(range(1, 4))
     sink = told()
     sink.before = down
@@ -76,7 +76,7 @@ def test_what_was_shipped_by_an_adopter_stays_counted(told, left, down, ended, a
 
 
 def test_an_identity_leaves_with_its_outbox(told, left, down, ended, shelf, folder) -> None:
-    """A container that starts again in the old place is somebody else."""
+    """A container that starts again in the old folder has another identity."""
     left([1])
     sink = told()
     sink.before = down
@@ -88,8 +88,8 @@ def test_an_identity_leaves_with_its_outbox(told, left, down, ended, shelf, fold
     here.close()
 
 
-def test_nothing_is_spooled_where_all_is_shipped(told, left, ended, shelf, folder) -> None:
-    """Shipped files stay where they are."""
+def test_nothing_is_spooled_if_all_is_shipped(told, left, ended, shelf, folder) -> None:
+    """If all records are shipped, the files stay in the outbox."""
     left([1])
     ended(told(), seconds=10)
     assert find_files(folder)
@@ -97,7 +97,7 @@ def test_nothing_is_spooled_where_all_is_shipped(told, left, ended, shelf, folde
 
 
 def test_an_outbox_that_is_still_written_is_not_moved(told, outbox, put, down, ended, shelf, folder, caplog) -> None:
-    """It couldn't be moved whole; the log says so."""
+    """An outbox with a running writer isn't moved, and the log says so."""
     put(outbox, [1])
     sink = told()
     sink.before = down
@@ -107,8 +107,8 @@ def test_an_outbox_that_is_still_written_is_not_moved(told, outbox, put, down, e
     assert "still writes" in caplog.text
 
 
-def test_a_move_that_was_cut_short_before_its_end_never_was(left, shelf, folder, monkeypatch) -> None:
-    """The copy is thrown away, and the outbox is as it was."""
+def test_an_early_interrupted_move_is_undone(left, shelf, folder, monkeypatch) -> None:
+    """A move that was interrupted before the rename is undone."""
     _, ids = left([1, 2])
     shipper = _cut_short(folder, shelf, monkeypatch, "sync_tree")
     recover(folder, shelf)
@@ -122,8 +122,8 @@ def test_a_move_that_was_cut_short_before_its_end_never_was(left, shelf, folder,
     assert not list(shelf.iterdir())
 
 
-def test_a_move_that_was_cut_short_after_its_end_is_finished(left, shelf, folder, monkeypatch) -> None:
-    """What was renamed counts, also where another pod has shipped and removed it meanwhile."""
+def test_a_late_interrupted_move_is_completed(left, shelf, folder, monkeypatch) -> None:
+    """A move that was interrupted after the rename is completed, even if another pod has shipped the copy."""
     left([1, 2])
     _cut_short(folder, shelf, monkeypatch, "sync_folder")
     assert find_files(folder)
@@ -134,7 +134,7 @@ def test_a_move_that_was_cut_short_after_its_end_is_finished(left, shelf, folder
 
 
 def _cut_short(folder, shelf, monkeypatch, where: str, *, after: bool = False) -> str:
-    """Begin a move that ends with an error in one of its steps."""
+    """Begin a move that fails in one of its steps."""
     progress = Progress(folder)
     progress.close()
     done = getattr(module, where)
@@ -151,8 +151,8 @@ def _cut_short(folder, shelf, monkeypatch, where: str, *, after: bool = False) -
     return progress.shipper
 
 
-def test_a_spool_that_is_not_there_is_told(left, shelf, folder, monkeypatch) -> None:
-    """Where a move was cut short, nothing is decided without it."""
+def test_a_missing_spool_is_refused(left, shelf, folder, monkeypatch) -> None:
+    """If a move was interrupted and the spool is missing, the shipper refuses to start."""
     left([1])
     _cut_short(folder, shelf, monkeypatch, "sync_folder")
     for missing in (None, shelf.with_name("unmounted")):
@@ -162,7 +162,7 @@ def test_a_spool_that_is_not_there_is_told(left, shelf, folder, monkeypatch) -> 
 
 
 def test_two_adopters_do_not_ship_one_outbox(told, left, down, ended, shelf, make_config) -> None:
-    """The one that comes second leaves it alone."""
+    """A second shipper leaves an adopted outbox alone."""
     left([1])
     sink = told()
     sink.before = down
@@ -177,7 +177,7 @@ def test_two_adopters_do_not_ship_one_outbox(told, left, down, ended, shelf, mak
 
 
 def test_dead_letters_outlive_their_outbox(told, left, ended, adopting, shelf) -> None:
-    """They leave with it, and stay in the spool for somebody to look at."""
+    """Dead letters are moved with the outbox, and stay in the spool."""
     left([1, 2])
     sink = told()
 

@@ -1,4 +1,4 @@
-"""What a shipper tells of itself."""
+"""The shipper's status."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from customer_risk.serving.record.shipper.status import Measure, SinkStatus, Sta
 
 @pytest.fixture
 def measure(folder, progress, samples):
-    """Measure ten seconds after the first of the samples was made."""
+    """Return a function that measures ten seconds after the first sample was recorded."""
     return Measure(Files(folder), progress, clock=lambda: samples._START / 1e6 + 11)
 
 
 def test_lag_is_measured_for_each_sink(measure, worker, told, left) -> None:
-    """In records, in bytes, and in seconds since the oldest was made."""
+    """The lag has records, bytes, and the age of the oldest record in seconds."""
     file, _ = left(range(1, 11))
     one, other = worker(told("one"), batch_records=4), worker(told("other"))
     one.step()
@@ -31,15 +31,15 @@ def test_lag_is_measured_for_each_sink(measure, worker, told, left) -> None:
 
 
 def test_nothing_lags_once_all_is_shipped(measure, worker, told, left) -> None:
-    """Every figure of lag is zero."""
+    """Once all is shipped, every lag is zero."""
     left([1])
     one = worker(told())
     one.step()
     assert measure.take([one], quarantined=0).sinks["told"] == SinkStatus(shipped=1)
 
 
-def test_a_record_that_cannot_be_told_has_no_age(measure, worker, told, outbox) -> None:
-    """And doesn't keep others from being measured."""
+def test_an_unreadable_record_has_no_age(measure, worker, told, outbox) -> None:
+    """A record that can't be read has no age, and others are measured."""
     outbox.add(b"no record")
     outbox.commit()
     sink = measure.take([worker(told())], quarantined=0).sinks["told"]
@@ -47,13 +47,13 @@ def test_a_record_that_cannot_be_told_has_no_age(measure, worker, told, outbox) 
 
 
 def test_a_status_is_read_as_it_was_written(folder) -> None:
-    """By whoever asks how things are."""
+    """A status is read as it was written."""
     status = Status(at=1.5, sinks={"a": SinkStatus(lag_records=1, error="down")})
     status.write(folder)
     assert read(folder) == status
 
 
-def test_an_outbox_that_nobody_ships_says_so(folder) -> None:
-    """Rather than that nothing waits."""
+def test_an_outbox_without_a_shipper_has_no_status(folder) -> None:
+    """Reading the status of an outbox without a shipper raises ConfigError."""
     with pytest.raises(ConfigError, match="No shipper"):
         read(folder)

@@ -1,4 +1,4 @@
-"""A folder of segments with a chain, as a shipper leaves it."""
+"""A folder of segments with a chain, as a shipper writes it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ODD = (-0.0, np.nan, 5e-324, 1.7976931348623157e308)
 
 @pytest.fixture
 def chained(tmp_path: Path, samples: ModuleType) -> Callable[..., Link]:
-    """Write segments of the given numbers, (first, last) each, and give the chain's end."""
+    """Return a function that writes segments of (first, last) numbers, and returns the chain's end."""
 
     def write(*runs: tuple[int, int], form: str = "ndjson.gz", shipper: str = SHIPPER, source: str = "") -> Link:
         encode = Parquet().encode if form == "parquet" else Lines().encode

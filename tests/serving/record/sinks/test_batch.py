@@ -25,7 +25,7 @@ def test_a_batch_has_the_documents_of_its_records(batch) -> None:
     assert batch.times == [each["recorded_at"] for each in documents]
 
 
-def test_features_and_names_of_another_number_are_no_batch(batch) -> None:
+def test_features_and_names_of_different_numbers_are_refused(batch) -> None:
     """A record with another number of features than names is refused."""
     with pytest.raises(ValueError, match="features"):
         RecordBatch([msgspec.structs.replace(batch.records[0], features=bytes(8))], batch.names)

@@ -1,4 +1,4 @@
-"""Erasing a person's data, through crashes at any point."""
+"""Erasing a person's data, with crashes at any point."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ SHIPPER = "a" * 32
 
 
 class Killed(BaseException):
-    """The process ends here."""
+    """Ends the process."""
 
 
 class Mortal(LocalObjects):
-    """A folder whose user dies at the nth change."""
+    """A folder whose process is killed at the nth change."""
 
     def __init__(self, folder, lives: int) -> None:
         super().__init__(folder)
@@ -46,19 +46,19 @@ class Mortal(LocalObjects):
             raise Killed
 
     def create(self, key: str, data: bytes) -> bool:
-        """Write, or die."""
+        """Create an object, or raise Killed."""
         self._live()
         return super().create(key, data)
 
     def delete(self, key: str) -> None:
-        """Delete, or die."""
+        """Delete an object, or raise Killed."""
         self._live()
         super().delete(key)
 
 
 @pytest.fixture
 def someone(samples) -> str:
-    """A customer who has one record."""
+    """The id of a customer who has one record."""
     return samples.record(2).customer_id
 
 
@@ -87,19 +87,19 @@ class Unlocked(LocalObjects):
 
 
 def run(objects, customer_id: str, *, take_lock: bool = False) -> Erasure:
-    """Erase."""
+    """Erase a customer."""
     return erase(objects, customer_id, by="dpo@bank", why="asked by letter", now=NOW, take_lock=take_lock)
 
 
 def everything(objects) -> bytes:
-    """All that is stored, legible."""
+    """Return all stored bytes, uncompressed."""
     parts = [objects.get(key) for key in objects.list("")]
     return b"".join(gzip.decompress(part) if part[:2] == b"\x1f\x8b" else part for part in parts)
 
 
 @pytest.mark.parametrize("form", ["parquet", "ndjson.gz"])
-def test_a_persons_data_is_gone_and_the_decision_stays(chained, stored, samples, form) -> None:
-    """The id of the decision, its time, segment, action and model are kept; all others' records are as they were."""
+def test_an_erasure_keeps_the_decision_and_removes_the_persons_data(chained, stored, samples, form) -> None:
+    """The decision's id, time, segment, action and model stay; other customers' records don't change."""
     chained((1, 4), (6, 7), form=form)
     before = list(find(stored))
     assert before[2]["trace"]
@@ -142,24 +142,16 @@ def test_a_person_is_erased_from_segments_of_an_earlier_release(stored, samples,
     assert {(each.patterns, each.action_rule, each.wordings) for each in records} == {((), 1, 1)}
 
 
-def test_nothing_that_is_stored_names_the_person(chained, stored, someone) -> None:
-    """Neither segments nor manifests nor the erasure's own record."""
+def test_no_stored_object_names_the_person(chained, stored, someone) -> None:
+    """Segments, manifests and the erasure don't have the customer's id."""
     chained((1, 4), (6, 7))
     assert someone in everything(stored).decode()
     run(stored, someone)
     assert someone not in everything(stored).decode()
 
 
-def test_what_is_left_is_a_record(chained, stored, someone) -> None:
-    """It can be read as one."""
-    chained((1, 4))
-    run(stored, someone)
-    read = [from_document(each)[0] for each in find(stored)]
-    assert [each.customer_id == ERASED for each in read] == [False, True, False, False]
-
-
-def test_an_erasure_tells_who_did_what_and_why(chained, stored, someone) -> None:
-    """Its record is kept beside the segments."""
+def test_an_erasure_has_author_reason_time_and_hashes(chained, stored, someone) -> None:
+    """The erasure is stored with its author, reason, time, and the hashes of the segments."""
     chained((1, 4), (6, 7))
     (old, _) = sorted(stored.list("dt="), key=lambda key: "-6-7-" in key)
     data = stored.get(old)
@@ -175,8 +167,8 @@ def test_an_erasure_tells_who_did_what_and_why(chained, stored, someone) -> None
     assert digest(stored.get(replaced.new_key)) == replaced.new_sha256
 
 
-def test_an_erasure_again_has_nothing_to_do(chained, stored, someone) -> None:
-    """It writes nothing."""
+def test_a_repeated_erasure_writes_nothing(chained, stored, someone) -> None:
+    """A repeated erasure writes nothing."""
     chained((1, 4))
     run(stored, someone)
     before = {key: stored.get(key) for key in stored.list("")}
@@ -185,7 +177,7 @@ def test_an_erasure_again_has_nothing_to_do(chained, stored, someone) -> None:
 
 
 def test_one_segment_may_be_replaced_for_several_persons(chained, stored, samples) -> None:
-    """One after the other."""
+    """A segment may be replaced by several erasures, one after the other."""
     chained((1, 4))
     for number in (1, 2, 4):
         run(stored, samples.record(number).customer_id)
@@ -195,8 +187,8 @@ def test_one_segment_may_be_replaced_for_several_persons(chained, stored, sample
 
 
 @pytest.mark.parametrize("lives", range(13))
-def test_a_crash_anywhere_is_made_good_by_erasing_again(chained, stored, tmp_path, someone, samples, lives) -> None:
-    """Whatever was done before, and whoever else was erased in between."""
+def test_a_repeated_erasure_completes_a_crashed_one(chained, stored, tmp_path, someone, samples, lives) -> None:
+    """A repeated erasure completes a crashed one, even if another customer was erased in between."""
     chained((1, 4))
     chained((1, 4), shipper="b" * 32, source=samples.OTHER)
     mortal = Mortal(tmp_path, lives)
@@ -216,8 +208,8 @@ def test_a_crash_anywhere_is_made_good_by_erasing_again(chained, stored, tmp_pat
     assert samples.record(3).customer_id not in everything(stored).decode()
 
 
-def test_nobody_finds_what_a_crash_left(chained, stored, tmp_path, someone) -> None:
-    """Once the erasure is written down the old segment counts for nothing."""
+def test_readers_ignore_segments_left_by_a_crash(chained, stored, tmp_path, someone) -> None:
+    """Once the erasure is written, readers ignore the old segment."""
     chained((1, 4))
     with pytest.raises(Killed):
         run(Mortal(tmp_path, 4), someone)
@@ -226,8 +218,8 @@ def test_nobody_finds_what_a_crash_left(chained, stored, tmp_path, someone) -> N
     assert list(find(stored, customer_ids={someone})) == []
 
 
-def test_an_erasure_that_ended_what_a_crash_left_is_given(chained, stored, tmp_path, someone) -> None:
-    """The one that was begun, not another."""
+def test_completing_an_erasure_returns_it(chained, stored, tmp_path, someone) -> None:
+    """Completing an interrupted erasure returns that erasure, and makes no other."""
     chained((1, 4))
     with pytest.raises(Killed):
         run(Mortal(tmp_path, 4), someone)
@@ -237,7 +229,7 @@ def test_an_erasure_that_ended_what_a_crash_left_is_given(chained, stored, tmp_p
 
 
 def test_a_segment_without_its_manifest_waits(chained, stored, tmp_path, someone, samples) -> None:
-    """Its shipper may write it again at any moment, and would bring it back; once it is named it is erased."""
+    """A segment without a manifest is erased only once a manifest names it: its shipper may write it again."""
     chained((6, 7))
     sink = ObjectSink("folder", Mortal(tmp_path, 2), Lines().encode, ".ndjson.gz", SHIPPER)
     place = sink.place()
@@ -251,8 +243,8 @@ def test_a_segment_without_its_manifest_waits(chained, stored, tmp_path, someone
     assert list(find(stored, customer_ids={someone})) == []
 
 
-def test_a_plan_repeated_after_an_erasure_brings_nothing_back(stored, someone, samples) -> None:
-    """The shipper died before it knew that it had been done."""
+def test_a_repeated_plan_restores_no_erased_data(stored, someone, samples) -> None:
+    """A shipper that repeats a plan after the erasure doesn't write the data again."""
     sink = ObjectSink("folder", stored, Lines().encode, ".ndjson.gz", SHIPPER)
     place = sink.place()
     sink.write(samples.segment(1, 4), place)
@@ -263,21 +255,21 @@ def test_a_plan_repeated_after_an_erasure_brings_nothing_back(stored, someone, s
 
 
 @pytest.mark.parametrize("nobody", ["", ERASED])
-def test_nobodys_id_is_refused(chained, stored, nobody) -> None:
-    """Refused requests have none, and what is erased has been."""
+def test_ids_that_are_not_a_customers_are_refused(chained, stored, nobody) -> None:
+    """The ids of refused requests and of erased records are refused."""
     chained((1, 5))
-    with pytest.raises(ValueError, match="no customer's id"):
+    with pytest.raises(ValueError, match="not a customer's id"):
         run(stored, nobody)
 
 
 def test_another_object_in_a_new_segments_place_is_not_trusted(chained, stored, tmp_path, someone) -> None:
-    """Nothing is deleted for it."""
+    """If another object has the new segment's key, nothing is deleted."""
 
     class Raced(LocalObjects):
-        """A folder where somebody else is always first."""
+        """A folder in which another process writes each object first."""
 
         def create(self, key: str, data: bytes) -> bool:
-            """Find something else there."""
+            """Report that the object exists, with other bytes."""
             if key == KEY:
                 return super().create(key, data)
             super().create(key, data[:-1])
@@ -290,7 +282,7 @@ def test_another_object_in_a_new_segments_place_is_not_trusted(chained, stored, 
     assert stored.get(old) is not None
 
 
-def test_what_is_left_of_the_salts_does_not_find_the_person(chained, stored, someone) -> None:
+def test_the_remaining_salts_do_not_identify_the_person(chained, stored, someone) -> None:
     """After an erasure, the seed and the salt of the person's data are gone, and the other records' salts are kept."""
     chained((1, 4))
     (key,) = stored.list("salts/")
@@ -448,7 +440,7 @@ def test_readers_and_verification_ignore_the_lock(chained, stored) -> None:
         assert len(list(find(stored))) == 4
 
 
-def test_a_lock_whose_creation_was_answered_late_is_this_erasures(stored) -> None:
+def test_a_lock_is_held_even_if_its_response_was_lost(stored) -> None:
     """If the response to the creation is lost and the creation is repeated, the erasure holds the lock."""
 
     class Repeated(LocalObjects):
@@ -464,9 +456,7 @@ def test_a_lock_whose_creation_was_answered_late_is_this_erasures(stored) -> Non
     assert list(stored.list("locks/")) == []
 
 
-def test_a_segment_that_is_deleted_before_it_is_read_is_read_where_its_records_are(
-    chained, stored, tmp_path, someone, samples
-) -> None:
+def test_a_segment_deleted_meanwhile_is_read_from_its_replacement(chained, stored, tmp_path, someone, samples) -> None:
     """If a segment is deleted before it is read, the erasure starts again and erases the segment's replacement."""
     other = samples.record(3).customer_id
 
@@ -485,7 +475,7 @@ def test_a_segment_that_is_deleted_before_it_is_read_is_read_where_its_records_a
     assert [each["customer_id"] == ERASED for each in find(stored)] == [False, True, True, False]
 
 
-def test_a_segment_that_another_erasure_took_for_a_crashs_is_written_again(chained, stored, tmp_path, someone) -> None:
+def test_a_segment_deleted_by_another_erasure_is_written_again(chained, stored, tmp_path, someone) -> None:
     """A new segment that another erasure deleted is written again, with the other customers' records."""
 
     class Swept(LocalObjects):
@@ -540,7 +530,7 @@ def test_an_unreadable_segment_does_not_stop_an_erasure(chained, stored, tmp_pat
     assert list(stored.list("locks/")) == []
 
 
-def test_a_made_up_older_erasure_deletes_nothing(chained, stored, someone, samples) -> None:
+def test_a_forged_older_erasure_deletes_nothing(chained, stored, someone, samples) -> None:
     """Once there is a chain, a forged older erasure deletes no segment."""
     chained((1, 4), (6, 7))
     run(stored, someone)

@@ -25,7 +25,7 @@ from customer_risk.serving.record.sinks.factory import open_sink
     ids=lambda settings: settings["type"],
 )
 def test_each_type_of_settings_makes_its_sink(settings) -> None:
-    """Under the name of its type, which progress is kept by; nothing is asked of any server yet."""
+    """Each type of settings makes the sink with the type's name, without a request."""
     (read,) = msgspec.convert({"sinks": [settings]}, ShipSettings).sinks
     sink = open_sink(read, "5" * 32)
     assert sink.name == settings["type"]

@@ -1,4 +1,4 @@
-"""The folder sink: as every sink, and as a folder."""
+"""The sink of a folder."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ SHIPPER = "5" * 32
 
 
 class Folder:
-    """A folder to put sinks over."""
+    """A bench over a folder."""
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.path = path
         self._monkeypatch = monkeypatch
 
     def sink(self) -> Sink:
-        """Another sink over it."""
+        """Return another sink over it."""
         return open_sink(FolderSettings(path=str(self.path)), SHIPPER)
 
     def stored(self) -> list[dict[str, Any]]:
-        """All documents, by time."""
+        """Return all documents, by time."""
         parquet = Parquet()
         found = [each for path in self.path.glob("dt=*/*/*.parquet") for each in parquet.decode(path.read_bytes())]
         return sorted(found, key=lambda each: each["recorded_at"])
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Something else stands in the folder's place."""
+        """Replace the folder by a file."""
         aside = self.path.with_name("aside")
         self.path.rename(aside)
         self.path.write_bytes(b"")
@@ -52,7 +52,7 @@ class Folder:
 
     @contextmanager
     def lost(self) -> Iterator[None]:
-        """Files are written, and then the disk fails."""
+        """Fail after files are written."""
         create = LocalObjects.create
 
         def fail(self: LocalObjects, key: str, data: bytes) -> bool:
@@ -65,7 +65,7 @@ class Folder:
 
     @staticmethod
     def spoil(document: dict[str, Any]) -> dict[str, Any]:
-        """Add a field that no column is for."""
+        """Add a field that has no column."""
         return {**document, "undeclared": 1}
 
 
@@ -75,13 +75,13 @@ def bench(tmp_path, monkeypatch) -> Folder:
     return Folder(tmp_path / "record", monkeypatch)
 
 
-def test_the_folder_conforms(conforms, bench) -> None:
-    """It does what every sink must."""
+def test_the_folder_passes_every_check(conforms, bench) -> None:
+    """The folder's sink passes all checks of a sink."""
     conforms(bench)
 
 
-def test_segments_lie_by_day_and_hour(bench, samples) -> None:
-    """A segment's name tells its day, hour, outbox file, numbers and hash."""
+def test_a_segments_path_has_its_day_and_hour(bench, samples) -> None:
+    """A segment's path has its day, hour, outbox file, numbers and hash."""
     sink = bench.sink()
     sink.write(samples.segment(1, 3), sink.place())
     (path,) = bench.path.glob("dt=*/*/*")
@@ -89,14 +89,14 @@ def test_segments_lie_by_day_and_hour(bench, samples) -> None:
     assert path.name.startswith(f"{samples.SOURCE}-1-3-")
 
 
-def test_a_folder_without_a_path_is_told_at_the_start() -> None:
-    """The message names the setting."""
+def test_an_empty_path_is_refused() -> None:
+    """An empty path is refused, with the name of the setting."""
     with pytest.raises(ConfigError, match="path"):
         open_sink(FolderSettings(path=""), SHIPPER)
 
 
-def test_a_folder_that_cannot_be_written_is_told_at_the_start(tmp_path) -> None:
-    """A file in its place fails the check, which names it."""
+def test_an_unwritable_folder_fails_the_check(tmp_path) -> None:
+    """A file instead of the folder fails the check, which names it."""
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ConfigError, match="file"):
         open_sink(FolderSettings(path=str(tmp_path / "file")), SHIPPER).check()

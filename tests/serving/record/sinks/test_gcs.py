@@ -1,14 +1,12 @@
-"""The bucket's sink before servers that refuse, hang or talk nonsense; a sound one is tests/system's."""
+"""The bucket's sink with servers that refuse, hang or answer nonsense; tests/system has a working one."""
 
 from __future__ import annotations
 
 import gc
 import json
 import socket
-import threading
 import time
 import warnings
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import msgspec
 import pytest
@@ -21,59 +19,34 @@ from customer_risk.serving.record.sinks import gcs
 from customer_risk.serving.record.sinks.factory import open_objects, open_sink
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
 from customer_risk.serving.record.sinks.settings import GcsSettings
+from tests.http_server import serving
 
 
-class Server(ThreadingHTTPServer):
-    """Answers every request the same way: with a status and a body, or with `granted` rights."""
+class Server:
+    """What a server answers to every request, with `granted` rights, and the requests that it got."""
 
-    daemon_threads = True
-    status = 200
-    body = b"{}"
-    granted: tuple[str, ...] = ()
-    asked: list[str]
+    def __init__(self) -> None:
+        self.status, self.body, self.endpoint = 200, b"{}", ""
+        self.granted: tuple[str, ...] = ()
+        self.asked: list[str] = []
 
-    @property
-    def endpoint(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Takes what comes."""
-
-    def answer(self) -> None:
-        """Answer as the server is told to."""
-        self.server.asked.append(f"{self.command} {self.path}")
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        body, status = self.server.body, self.server.status
-        if "testPermissions" in self.path:
-            body = json.dumps({"permissions": self.server.granted}).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_GET = do_POST = do_DELETE = answer  # noqa: N815  names of the base class
-
-    def log_message(self, *_: object) -> None:
-        """Keep still."""
+    def answer(self, request, _: bytes) -> tuple[int, object]:
+        """Answer as the test says."""
+        self.asked.append(f"{request.command} {request.path}")
+        return self.status, {"permissions": self.granted} if "testPermissions" in request.path else self.body
 
 
 @pytest.fixture
 def server():
-    """A server to be told what to answer."""
-    with Server(("127.0.0.1", 0), Handler) as made:
-        made.asked = []
-        thread = threading.Thread(target=made.serve_forever, args=(0.01,))
-        thread.start()
+    """A server whose answer the test sets."""
+    made = Server()
+    with serving(made.answer) as made.endpoint:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 @pytest.fixture
 def objects(server):
-    """A bucket's objects there."""
+    """The objects of a bucket of that server."""
     made = open_objects(GcsSettings(bucket="records", prefix="/a/b/", endpoint=server.endpoint))
     yield made
     made.close()
@@ -94,7 +67,7 @@ ACTS = {
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("status", [401, 403, 408, 429, 500, 503])
 def test_a_refusal_is_unavailable(objects, server, act, status) -> None:
-    """Rights may be given back and servers recover: nothing is lost meanwhile, and each try is one request."""
+    """A refusal raises SinkUnavailable after one request, since rights and servers may recover."""
     server.status = status
     with pytest.raises(SinkUnavailable, match="The bucket 'records' fails"):
         ACTS[act](objects)
@@ -102,23 +75,23 @@ def test_a_refusal_is_unavailable(objects, server, act, status) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"["])
-def test_nonsense_is_unavailable(objects, server, body) -> None:
-    """A captive portal answers 200 too; as an object its answer is judged by its hash."""
+def test_an_invalid_response_is_unavailable(objects, server, body) -> None:
+    """A body that isn't an API response raises SinkUnavailable."""
     server.body = body
     assert objects.get("x.json") == body
     with pytest.raises(SinkUnavailable):
         list(objects.list("dt="))
 
 
-def test_a_full_precondition_tells_that_there_is_one(objects, server) -> None:
-    """It isn't an error."""
+def test_a_failed_precondition_means_that_the_object_exists(objects, server) -> None:
+    """A failed precondition means that the object exists."""
     server.status = 412
     assert objects.create("x.json", b"x") is False
     assert "ifGenerationMatch=0" in server.asked[0]
 
 
-def test_what_is_not_there_is_none(objects, server) -> None:
-    """Nor is it an error to delete it."""
+def test_a_missing_object_is_none(objects, server) -> None:
+    """A missing object is None, and deleting it is not an error."""
     server.status = 404
     assert objects.get("x.json") is None
     objects.delete("x.json")
@@ -126,7 +99,7 @@ def test_what_is_not_there_is_none(objects, server) -> None:
 
 
 def test_keys_begin_with_the_prefix(objects, server) -> None:
-    """However its slashes were written; those given don't have it."""
+    """Stored keys begin with the prefix, however its slashes are written; listed keys don't have it."""
     server.body = b'{"items": [{"name": "a/b/dt=1"}]}'
     assert list(objects.list("dt=")) == ["dt=1"]
     assert "prefix=a%2Fb%2Fdt%3D" in server.asked[0]
@@ -135,7 +108,7 @@ def test_keys_begin_with_the_prefix(objects, server) -> None:
 
 
 def test_a_server_that_hangs_is_unavailable_soon(monkeypatch) -> None:
-    """Connections are taken and nothing answered."""
+    """A server that accepts connections and doesn't answer raises SinkUnavailable."""
     monkeypatch.setitem(credentials.ONCE, "timeout", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         objects = open_objects(GcsSettings(bucket="records", endpoint=f"http://127.0.0.1:{listener.getsockname()[1]}"))
@@ -147,8 +120,8 @@ def test_a_server_that_hangs_is_unavailable_soon(monkeypatch) -> None:
         objects.close()
 
 
-def test_nobody_listening_is_unavailable() -> None:
-    """At once."""
+def test_a_refused_connection_is_unavailable() -> None:
+    """A refused connection raises SinkUnavailable."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
     objects = open_objects(GcsSettings(bucket="records", endpoint=endpoint))
@@ -159,37 +132,37 @@ def test_nobody_listening_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_bucket_that_cannot_be_used_is_a_mistake_of_configuration(objects, server, status) -> None:
+def test_an_unusable_bucket_is_a_config_error(objects, server, status) -> None:
     """The check names the setting and the bucket."""
     server.status = status
     with pytest.raises(ConfigError, match=r"record\.ship\.sinks: gcs: the bucket 'records' can't be used"):
         objects.check()
 
 
-def test_missing_rights_are_a_mistake_of_configuration(objects, server) -> None:
-    """The check names them, before the first record would be held up."""
+def test_missing_rights_are_a_config_error(objects, server) -> None:
+    """The check names missing rights."""
     server.granted = ("storage.objects.get", "storage.objects.list")
     with pytest.raises(ConfigError, match=r"lacks storage\.objects\.create in the bucket 'records'"):
         objects.check()
 
 
 def test_the_rights_that_are_needed_are_enough(objects, server) -> None:
-    """The check writes nothing."""
+    """The check passes with the needed rights, and writes nothing."""
     server.granted = gcs._NEEDED
     objects.check()
     assert {each.partition(" ")[0] for each in server.asked} == {"GET"}
 
 
-def test_a_server_in_trouble_is_no_mistake_of_configuration(objects, server) -> None:
-    """It may recover."""
+def test_a_server_error_is_unavailable(objects, server) -> None:
+    """A server's error in the check raises SinkUnavailable, not ConfigError."""
     server.status = 503
     with pytest.raises(SinkUnavailable):
         objects.check()
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"type": "service_account"}'])
-def test_missing_credentials_are_a_mistake_of_configuration(tmp_path, monkeypatch, content) -> None:
-    """A file that isn't there, is none or lacks what it needs; the check says what to set."""
+def test_missing_credentials_are_a_config_error(tmp_path, monkeypatch, content) -> None:
+    """A credentials file that is missing or invalid fails the check, which says what to set."""
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
     if content is not None:
@@ -202,7 +175,7 @@ def test_missing_credentials_are_a_mistake_of_configuration(tmp_path, monkeypatc
 
 @pytest.fixture
 def account(server, tmp_path, monkeypatch):
-    """A service account's sink, whose tokens are the server's to give."""
+    """A sink with a service account, whose tokens the server makes."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -220,27 +193,27 @@ def account(server, tmp_path, monkeypatch):
     made.close()
 
 
-def test_credentials_that_are_refused_are_a_mistake_of_configuration(account, server) -> None:
-    """Such as those of an account that was deleted."""
+def test_refused_credentials_are_a_config_error(account, server) -> None:
+    """Credentials of a deleted account raise ConfigError."""
     server.status, server.body = 400, b'{"error": "invalid_grant"}'
     with pytest.raises(ConfigError, match="invalid_grant"):
         account.check()
 
 
-def test_tokens_that_cannot_be_had_now_are_unavailable(account, server) -> None:
-    """Whoever gives them may recover."""
+def test_an_unavailable_token_server_is_unavailable(account, server) -> None:
+    """An unavailable token server raises SinkUnavailable."""
     server.status, server.body = 503, b'{"error": "temporarily_unavailable"}'
     with pytest.raises(SinkUnavailable):
         account.check()
 
 
-def test_no_bucket_is_a_mistake_of_configuration() -> None:
-    """The setting is named before anything is asked."""
+def test_an_empty_bucket_is_a_config_error() -> None:
+    """An empty bucket is refused before any request, with the name of the setting."""
     with pytest.raises(ConfigError, match="`bucket` is empty"):
         open_sink(GcsSettings(bucket=""), "a" * 32)
 
 
-def test_settings_that_are_none_are_refused() -> None:
-    """A misspelt one would do something else than was meant."""
+def test_an_unknown_setting_is_refused() -> None:
+    """An unknown setting is refused."""
     with pytest.raises(msgspec.ValidationError, match="unknown field"):
         msgspec.convert({"type": "gcs", "bucket": "a", "prefx": "b"}, GcsSettings)

@@ -11,7 +11,7 @@ from customer_risk.serving.record.sinks.ndjson import Lines
 
 
 def test_segments_have_the_same_bytes_at_every_attempt(samples) -> None:
-    """Whatever the order of a document's fields, and whatever the hour."""
+    """A segment has the same bytes whatever the time and the order of a document's fields."""
     given = samples.segment(1, 20)
     turned = dataclasses.replace(given, documents=[dict(reversed(each.items())) for each in given.documents])
     first = Lines().encode(given.documents)
@@ -19,8 +19,8 @@ def test_segments_have_the_same_bytes_at_every_attempt(samples) -> None:
     assert first[4:8] == bytes(4)  # where gzip would write the hour
 
 
-def test_lines_that_are_none_are_refused() -> None:
-    """Torn or foreign bytes are no segment."""
+def test_invalid_lines_are_refused() -> None:
+    """Truncated or foreign bytes are refused."""
     whole = Lines().encode([{"a": 1}])
     for data in (b"", whole[:-9], b"PAR1", whole[:12] + b"\0\0" + whole[14:], Lines().encode([{}])[:10]):
         with pytest.raises(ValueError, match="not a segment"):

@@ -25,7 +25,7 @@ SHIPPER = "a" * 32
 
 
 class Flaky(LocalObjects):
-    """A folder whose next writes fail: before they are done, or after."""
+    """A folder whose next writes fail, before or after they have an effect."""
 
     before = after = ""
 
@@ -40,66 +40,66 @@ class Flaky(LocalObjects):
 
 
 class Bench:
-    """A folder of lines of JSON."""
+    """A bench over a folder of lines of JSON."""
 
     def __init__(self, folder: Path) -> None:
         self.objects = Flaky(folder)
 
     def sink(self) -> ObjectSink:
-        """Another sink over the same folder."""
+        """Return another sink over the same folder."""
         return ObjectSink("lines", self.objects, Lines().encode, SUFFIX, SHIPPER)
 
     def stored(self) -> list[dict]:
-        """All documents."""
+        """Return all documents."""
         found = [each for key in self.objects.list("dt=") for each in Lines().decode(self.objects.get(key))]
         return sorted(found, key=lambda each: each["recorded_at"])
 
     @contextlib.contextmanager
     def down(self):
-        """Nothing can be written."""
+        """Fail before each write."""
         self.objects.before = "dt="
         yield
         self.objects.before = ""
 
     @contextlib.contextmanager
     def lost(self):
-        """Nobody hears that a segment was written."""
+        """Fail after a segment is written."""
         self.objects.after = "dt="
         yield
         self.objects.after = ""
 
     @staticmethod
     def spoil(document: dict) -> dict:
-        """Put into a document what JSON can't hold."""
+        """Put a value into a document that JSON can't represent."""
         return document | {"segment": object()}
 
 
 @pytest.fixture
 def objects(tmp_path) -> LocalObjects:
-    """Objects of a folder that isn't there yet."""
+    """The objects of a folder that doesn't exist yet."""
     return LocalObjects(tmp_path / "a" / "b")
 
 
 @pytest.fixture
 def bench(tmp_path) -> Bench:
-    """A sink's bench."""
+    """A bench for one test."""
     return Bench(tmp_path)
 
 
-def test_the_sink_conforms(conforms, bench) -> None:
-    """It does what every sink must."""
+def test_the_sink_passes_every_check(conforms, bench) -> None:
+    """The sink of objects passes all checks of a sink."""
     conforms(bench)
 
 
 def test_an_object_is_written_once(objects) -> None:
-    """The second of two writes changes nothing and says so."""
+    """The second of two writes returns False and changes nothing."""
     assert objects.create("dt=2026-01-01/hour=00/x.json", b"one")
     assert not objects.create("dt=2026-01-01/hour=00/x.json", b"two")
     assert objects.get("dt=2026-01-01/hour=00/x.json") == b"one"
 
 
-def test_of_many_who_write_an_object_one_does(objects) -> None:
-    """However close together they come."""
+def test_of_many_concurrent_writers_one_succeeds(objects) -> None:
+    """Of many simultaneous writes of one object, one returns True."""
     with ThreadPoolExecutor(8) as pool:
         for turn in range(50):
             created = list(pool.map(lambda n, key=f"dt=1/{turn}": objects.create(key, b"%d" % n), range(8)))
@@ -107,8 +107,8 @@ def test_of_many_who_write_an_object_one_does(objects) -> None:
             assert sum(created) == 1
 
 
-def test_what_may_not_be_on_the_disk_is_not_written(objects, monkeypatch) -> None:
-    """A disk that can't say so is unavailable."""
+def test_a_failed_sync_is_unavailable(objects, monkeypatch) -> None:
+    """If the disk can't sync, the write raises SinkUnavailable."""
 
     def fail(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -120,15 +120,15 @@ def test_what_may_not_be_on_the_disk_is_not_written(objects, monkeypatch) -> Non
     assert list(objects.list("")) == ["dt=1/y"]
 
 
-def test_an_object_that_is_not_there_is_none(objects) -> None:
-    """Reading, listing and deleting what isn't there are no errors."""
+def test_a_missing_object_is_none(objects) -> None:
+    """Reading, listing and deleting a missing object are not errors."""
     assert objects.get("x") is None
     assert list(objects.list("dt=")) == []
     objects.delete("x")
 
 
 def test_keys_are_listed_in_order_by_any_prefix(objects) -> None:
-    """A prefix may end within a name; what others keep in the folder under a dot isn't listed."""
+    """A prefix may end within a name; files that begin with a dot aren't listed."""
     keys = ["dt=2026-01-02/hour=00/b", "dt=2026-01-02/hour=00/a", "dt=2026-01-01/hour=23/c", "manifest/x/0.json"]
     for key in [*keys, ".hidden"]:
         objects.create(key, b"")
@@ -138,7 +138,7 @@ def test_keys_are_listed_in_order_by_any_prefix(objects) -> None:
 
 
 def test_a_deleted_object_is_gone(objects) -> None:
-    """It can be written anew."""
+    """A deleted object can be written again."""
     objects.create("x", b"one")
     objects.delete("x")
     assert objects.get("x") is None
@@ -147,14 +147,14 @@ def test_a_deleted_object_is_gone(objects) -> None:
 
 @pytest.mark.parametrize("key", ["../x", "dt=1/../../x", "/etc/passwd"])
 def test_no_key_leaves_the_folder(objects, key) -> None:
-    """Keys come from manifests too, which may be forged."""
+    """A key that leads out of the folder is refused: keys of forged manifests may."""
     for act in (objects.get, objects.delete, lambda key: objects.create(key, b""), lambda key: list(objects.list(key))):
         with pytest.raises(ValueError, match="not a key"):
             act(f"{key}/")
 
 
-def test_a_killed_writer_leaves_no_half_object(tmp_path) -> None:
-    """Whatever moment a process is killed at, each object is whole or isn't there."""
+def test_a_killed_writer_leaves_no_incomplete_object(tmp_path) -> None:
+    """If a process is killed while it writes, each object is complete or missing."""
     code = (
         "import sys; from pathlib import Path; from customer_risk.serving.record.sinks.folder import LocalObjects\n"
         "objects = LocalObjects(Path(sys.argv[1]))\n"
@@ -169,8 +169,8 @@ def test_a_killed_writer_leaves_no_half_object(tmp_path) -> None:
     assert {len(LocalObjects(tmp_path).get(key)) for key in written} == {300_000}
 
 
-def test_what_a_killed_writer_left_is_swept(tmp_path, objects) -> None:
-    """Unfinished files hold people's data that no erasure would find; those that may be another's work stay."""
+def test_old_unfinished_files_are_removed(tmp_path, objects) -> None:
+    """Old unfinished files are removed; recent ones stay, since another process may be writing them."""
     objects.check()
     aside = tmp_path / "a" / "b" / ".unfinished"
     (aside / "old").write_bytes(b"x")
@@ -180,7 +180,7 @@ def test_what_a_killed_writer_left_is_swept(tmp_path, objects) -> None:
     assert [path.name for path in aside.iterdir()] == ["new"]
 
 
-def test_a_folder_that_cannot_be_written_is_a_mistake_of_configuration(tmp_path) -> None:
+def test_an_unwritable_folder_is_a_config_error(tmp_path) -> None:
     """The check names the setting."""
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ConfigError, match=r"record\.ship\.sinks: the folder"):
@@ -188,7 +188,7 @@ def test_a_folder_that_cannot_be_written_is_a_mistake_of_configuration(tmp_path)
 
 
 def test_a_failing_disk_is_unavailable(tmp_path) -> None:
-    """Every operation says so, rather than that there is nothing."""
+    """Every operation on a failing disk raises SinkUnavailable."""
     (tmp_path / "file").write_bytes(b"")
     objects = LocalObjects(tmp_path / "file")
     for act in (lambda: objects.get("x"), lambda: objects.create("x", b""), lambda: objects.delete("x")):
@@ -196,8 +196,8 @@ def test_a_failing_disk_is_unavailable(tmp_path) -> None:
             act()
 
 
-def test_a_segments_key_tells_its_hour_source_and_hash(bench, samples) -> None:
-    """It can be found by day and hour, and by the outbox file that it came from."""
+def test_a_segments_key_has_its_hour_source_and_hash(bench, samples) -> None:
+    """A segment's key has its day and hour, its outbox file and its hash."""
     sink = bench.sink()
     sink.write(samples.segment(1, 2), sink.place())
     (key,) = bench.objects.list("dt=")
@@ -206,8 +206,8 @@ def test_a_segments_key_tells_its_hour_source_and_hash(bench, samples) -> None:
     assert manifest.key == key
 
 
-def test_a_manifest_tells_its_segment(bench, samples) -> None:
-    """Records, bytes and times, and the manifest before."""
+def test_a_manifest_describes_its_segment(bench, samples) -> None:
+    """A manifest has its segment's records, bytes and times, and the previous manifest's hash."""
     sink = bench.sink()
     sink.write(samples.segment(3, 9), sink.write(samples.segment(1, 2), sink.place()))
     (_, first, data), (key, second, _) = manifests(bench.objects)
@@ -219,8 +219,8 @@ def test_a_manifest_tells_its_segment(bench, samples) -> None:
     assert second.size == len(bench.objects.get(second.key))
 
 
-def test_a_crash_between_segment_and_manifest_is_made_good(bench, samples) -> None:
-    """The repeated plan finds its segment and writes the manifest that is missing."""
+def test_a_missing_manifest_is_written_by_the_repeated_plan(bench, samples) -> None:
+    """The repeated plan finds its segment and writes the missing manifest."""
     sink = bench.sink()
     place = sink.write(samples.segment(1, 2), sink.place())
     bench.objects.before = "manifest/"
@@ -234,7 +234,7 @@ def test_a_crash_between_segment_and_manifest_is_made_good(bench, samples) -> No
 
 
 def test_a_restarted_sink_finds_the_chains_end(bench, samples) -> None:
-    """However long the chain is."""
+    """A restarted sink finds the end of a chain of any length."""
     sink = bench.sink()
     place = sink.place()
     for number in range(1, 41):
@@ -243,8 +243,8 @@ def test_a_restarted_sink_finds_the_chains_end(bench, samples) -> None:
     assert verify(bench.objects).ok
 
 
-def test_a_repeated_plan_does_not_bring_back_what_was_erased_since(bench, samples) -> None:
-    """A manifest that is there ends it, though its segment isn't."""
+def test_a_repeated_plan_restores_no_erased_data(bench, samples) -> None:
+    """If the manifest exists, a repeated plan writes nothing, even if the segment is gone."""
     sink = bench.sink()
     place = sink.place()
     after = sink.write(samples.segment(1, 2), place)
@@ -254,8 +254,8 @@ def test_a_repeated_plan_does_not_bring_back_what_was_erased_since(bench, sample
     assert list(bench.objects.list("dt=")) == []
 
 
-def test_two_shippers_with_one_identity_are_told_apart(bench, samples) -> None:
-    """The second to write at a place overwrites nothing and is refused."""
+def test_a_second_shipper_at_the_same_place_is_refused(bench, samples) -> None:
+    """A second shipper at the same place is refused and overwrites nothing."""
     sink = bench.sink()
     place = sink.place()
     sink.write(samples.segment(1, 2), place)
@@ -265,15 +265,15 @@ def test_two_shippers_with_one_identity_are_told_apart(bench, samples) -> None:
 
 
 def test_a_plan_of_another_chain_is_refused(bench, samples) -> None:
-    """A manifest that follows another one than the plan's isn't the plan's."""
+    """A manifest with another previous hash than the plan's is refused."""
     sink = bench.sink()
     sink.write(samples.segment(1, 2), sink.place())
     with pytest.raises(SinkUnavailable, match="two shippers share one identity"):
         bench.sink().write(samples.segment(1, 2), encode(Link(0, "0" * 64)))
 
 
-def test_a_segment_that_was_altered_meanwhile_is_not_named(bench, samples) -> None:
-    """What stands under its key is compared before a manifest vouches for it."""
+def test_an_altered_segment_gets_no_manifest(bench, samples) -> None:
+    """An altered segment gets no manifest."""
     sink = bench.sink()
     bench.objects.after = "dt="
     with pytest.raises(SinkUnavailable):
@@ -286,16 +286,16 @@ def test_a_segment_that_was_altered_meanwhile_is_not_named(bench, samples) -> No
         sink.write(samples.segment(1, 2), sink.place())
 
 
-def test_a_segment_of_nothing_leaves_nothing(bench, samples) -> None:
-    """All its records were refused or damaged."""
+def test_an_empty_segment_writes_nothing(bench, samples) -> None:
+    """A segment without documents writes nothing."""
     sink = bench.sink()
     place = sink.place()
     assert sink.write(samples.segment(1, 2, without=(1, 2)), place) == place
     assert list(bench.objects.list("")) == []
 
 
-def test_a_place_that_is_none_is_refused(bench, samples) -> None:
-    """Nothing is written by it."""
+def test_an_invalid_place_is_refused(bench, samples) -> None:
+    """An invalid place is refused, and nothing is written."""
     with pytest.raises(ValueError, match="not a chain's end"):
         bench.sink().write(samples.segment(1, 2), b"5")
     assert list(bench.objects.list("")) == []

@@ -1,4 +1,4 @@
-"""Segments as Parquet: whole, the same bytes for the same documents, and readable by anybody."""
+"""Segments as Parquet."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def documents(samples: ModuleType) -> list[dict[str, object]]:
     return list(samples.segment(1, 20).documents)
 
 
-def test_documents_come_back_as_they_were(documents) -> None:
-    """What was written is read back whole, to the last bit of each number, and in order."""
+def test_documents_are_read_back_to_the_bit(documents) -> None:
+    """Documents are read back in order, each number to the bit."""
     parquet = Parquet()
     assert parquet.decode(parquet.encode(documents)) == documents
 
 
 def test_the_same_documents_have_the_same_bytes(documents) -> None:
-    """A segment's bytes depend on its documents alone: not on when, by whom or after what they were written."""
+    """A segment's bytes depend only on its documents."""
     first = Parquet().encode(documents)
     other = Parquet()
     other.encode(documents[:3])
@@ -36,13 +36,13 @@ def test_the_same_documents_have_the_same_bytes(documents) -> None:
 
 
 def test_every_field_of_a_record_has_its_column(documents) -> None:
-    """Columns and documents have the same fields: a new field can't be forgotten."""
+    """Every field of a document has a column."""
     names = [column.name for column in COLUMNS]
     assert all(list(each) == names for each in documents)
 
 
-def test_a_record_with_another_field_is_no_segment(documents) -> None:
-    """A field that no column is for stops the writing, rather than being lost."""
+def test_a_record_with_an_unknown_field_is_refused(documents) -> None:
+    """A field without a column is refused."""
     with pytest.raises(ValueError, match="undeclared"):
         Parquet().encode([{**documents[0], "undeclared": 1}])
 
@@ -50,8 +50,8 @@ def test_a_record_with_another_field_is_no_segment(documents) -> None:
 @pytest.mark.parametrize(
     "changes", [{"probability": "high"}, {"recorded_at": "yesterday"}, {"encoded": "~"}, {"features": [1]}]
 )
-def test_a_record_with_a_value_of_another_type_is_no_segment(documents, changes) -> None:
-    """It isn't stored as if nothing were there."""
+def test_a_value_of_another_type_is_refused(documents, changes) -> None:
+    """A value of another type is refused."""
     with pytest.raises(ValueError, match="value"):
         Parquet().encode([{**documents[0], **changes}])
 
@@ -83,14 +83,14 @@ def test_a_file_with_other_columns_is_not_exact(tmp_path: Path, documents, chang
         Parquet().check_exact(path.read_bytes(), documents)
 
 
-def test_other_bytes_are_no_segment() -> None:
-    """Bytes of something else raise ValueError."""
+def test_invalid_bytes_are_refused() -> None:
+    """Bytes that aren't a segment raise ValueError."""
     with pytest.raises(ValueError, match="not a segment"):
         Parquet().decode(b"PAR1, not")
 
 
-def test_columns_keep_their_types_where_every_value_is_missing(tmp_path: Path, samples: ModuleType) -> None:
-    """A segment of refusals alone has the types of any other."""
+def test_columns_of_missing_values_keep_their_types(tmp_path: Path, samples: ModuleType) -> None:
+    """A segment of refusals has the same column types as any other."""
     types = []
     for made in (samples.refusal(5), samples.record(1)):
         path = tmp_path / made.kind
@@ -100,7 +100,7 @@ def test_columns_keep_their_types_where_every_value_is_missing(tmp_path: Path, s
 
 
 def test_duckdb_queries_a_folder_of_segments(tmp_path: Path, documents) -> None:
-    """DuckDB counts decisions by day and segment in partitions, with `dt` a column."""
+    """DuckDB counts decisions by day and segment, with `dt` as a column."""
     folder = tmp_path / "dt=2026-03-04" / "hour=05"
     folder.mkdir(parents=True)
     (folder / "a.parquet").write_bytes(Parquet().encode(documents))

@@ -40,7 +40,7 @@ def test_a_proof_is_made_of_every_field() -> None:
 
 
 @pytest.mark.parametrize("form", [Lines(), Parquet()])
-def test_a_proof_is_the_same_from_every_form(batch, form) -> None:
+def test_a_proof_is_equal_for_every_form(batch, form) -> None:
     """The proof of a batch equals the proof of the documents that a form reads back."""
     salts = Salts.new()
     assert prove(form.decode(form.encode(batch)), salts) == prove(batch, salts)
@@ -91,7 +91,7 @@ def test_a_proof_depends_on_each_feature(samples, place) -> None:
 
 
 @pytest.mark.parametrize("added", [{}, {"wordings": 1}, {"action_rule": 1}, {"patterns": []}], ids=str)
-def test_a_proof_is_the_hash_that_its_form_says(samples, added) -> None:
+def test_a_proof_equals_an_independent_hash(samples, added) -> None:
     """The proof equals the hash that the test computes from the document without the project's code."""
     (document,) = samples.segment(1, 1).documents
     document |= added
@@ -115,7 +115,7 @@ def test_a_proof_is_the_hash_that_its_form_says(samples, added) -> None:
     ],
     ids=str,
 )
-def test_what_no_record_says_has_no_proof(samples, wrong) -> None:
+def test_an_invalid_document_has_no_proof(samples, wrong) -> None:
     """A document that no record has is refused, so that an erasure can't add data that no hash covers."""
     (document,) = samples.segment(1, 1).documents
     with pytest.raises(ValueError, match=r"record|array"):
@@ -129,7 +129,7 @@ def test_a_proof_depends_on_the_salts(samples) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{}x", b'{"seed":"xy"}', b'{"records":[{"type":"salted"}]}'])
-def test_what_is_no_salts_is_not_read_as_such(data) -> None:
+def test_invalid_salts_are_none(data) -> None:
     """Bytes that are not valid salts are read as None."""
     assert Salts.read(data) is None
 

@@ -1,4 +1,4 @@
-"""Verification: nothing is changed, removed or added unseen."""
+"""Verification finds what was changed, removed or added."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from customer_risk.serving.contract.columns import erased_values
 from customer_risk.serving.record.outbox.record import Document
+from customer_risk.serving.record.sinks.duplicates import DuplicateFinder
 from customer_risk.serving.record.sinks.erasure import erase
 from customer_risk.serving.record.sinks.manifest import (
     Erasure,
@@ -24,25 +25,24 @@ from customer_risk.serving.record.sinks.manifest import (
 )
 from customer_risk.serving.record.sinks.ndjson import Lines
 from customer_risk.serving.record.sinks.proof import customer_digest, salts_key
-from customer_risk.serving.record.sinks.repeats import Repeats
 from customer_risk.serving.record.sinks.verification import Head, verify
 
 SHIPPER = "a" * 32
 
 
 def overwrite(objects, key: str, data: bytes) -> None:
-    """Do what no sink does."""
+    """Replace an object, which no sink does."""
     objects.delete(key)
     objects.create(key, data)
 
 
 def segments(objects) -> list[str]:
-    """All segments' keys, in order."""
+    """Return all segments' keys, in order."""
     return sorted(objects.list("dt="), key=lambda key: int(key.split("-")[3]))
 
 
 @pytest.mark.parametrize("form", ["parquet", "ndjson.gz"])
-def test_what_was_shipped_is_sound(chained, stored, form) -> None:
+def test_shipped_records_verify(chained, stored, form) -> None:
     """Segments and records of all chains are counted."""
     chained((1, 3), (4, 4), (5, 9), form=form)
     chained((10, 12), form=form, shipper="b" * 32)
@@ -50,65 +50,62 @@ def test_what_was_shipped_is_sound(chained, stored, form) -> None:
     assert (report.ok, report.problems, report.segments, report.records) == (True, (), 4, 12)
 
 
-def test_an_empty_folder_is_sound(stored) -> None:
-    """There is nothing to find fault with."""
+def test_an_empty_folder_verifies(stored) -> None:
+    """An empty folder has no problems."""
     assert verify(stored).ok
 
 
-def test_a_missing_segment_is_found(chained, stored) -> None:
-    """By the manifest that names it."""
-    chained((1, 3), (4, 4))
-    key = segments(stored)[1]
-    stored.delete(key)
-    assert verify(stored).problems == (f"{key}: it is missing.",)
+MANIFESTS = [manifest_key(SHIPPER, n) for n in range(5)]
 
 
-def test_an_altered_segment_is_found(chained, stored) -> None:
-    """By its hash, though it is as long as before."""
-    chained((1, 3), (4, 4))
-    key = segments(stored)[0]
-    data = stored.get(key)
-    overwrite(stored, key, data[:-1] + bytes([data[-1] ^ 1]))
-    assert verify(stored).problems == (f"{key}: it was altered.",)
+def alter(objects, key: str) -> None:
+    """Change the last byte of an object."""
+    data = objects.get(key)
+    overwrite(objects, key, data[:-1] + bytes([data[-1] ^ 1]))
 
 
-def test_an_added_segment_is_found(chained, stored) -> None:
-    """No manifest names it."""
-    chained((1, 3))
-    key = segments(stored)[0].replace("-1-3-", "-4-6-")
-    stored.create(key, b"forged")
-    assert [problem.partition(":")[0] for problem in verify(stored).problems] == [key]
-
-
-def test_an_altered_manifest_is_found(chained, stored) -> None:
-    """Though it is well formed: the next one holds its hash."""
-    chained((1, 3), (4, 4), (5, 6))
-    key = manifest_key(SHIPPER, 1)
-    overwrite(stored, key, stored.get(key).replace(b'"records":1', b'"records":2'))
-    (problem,) = verify(stored).problems
-    assert problem.startswith(f"{manifest_key(SHIPPER, 2)}: it doesn't follow")
-
-
-def test_a_torn_manifest_is_found(chained, stored) -> None:
-    """The segment that it named is told too."""
-    chained((1, 3), (4, 4))
-    key, segment = manifest_key(SHIPPER, 1), segments(stored)[1]
-    overwrite(stored, key, stored.get(key)[:20])
-    assert [problem.partition(":")[0] for problem in verify(stored).problems] == [key, segment]
-
-
-def test_missing_manifests_are_found(chained, stored) -> None:
-    """A gap in a chain is told from its first number to its end."""
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda objects, keys: objects.delete(keys[1]), ["{1}: it is missing."]),
+        (lambda objects, keys: alter(objects, keys[0]), ["{0}: it was altered."]),
+        (
+            lambda objects, keys: objects.create(keys[0].replace("-1-1-", "-6-8-"), b"forged"),
+            ["{added}: no manifest names it"],
+        ),
+        (
+            lambda objects, _: overwrite(
+                objects, MANIFESTS[1], objects.get(MANIFESTS[1]).replace(b'"records":1', b'"records":2')
+            ),
+            [f"{MANIFESTS[2]}: it doesn't follow"],
+        ),
+        (
+            lambda objects, _: overwrite(objects, MANIFESTS[4], objects.get(MANIFESTS[4])[:20]),
+            [f"{MANIFESTS[4]}: it is not a valid manifest", "{4}: no manifest names it"],
+        ),
+        (
+            lambda objects, _: [objects.delete(key) for key in MANIFESTS[1:3]],
+            [
+                f"{MANIFESTS[1]}: it is missing, with all up to {MANIFESTS[3]}.",
+                "{1}: no manifest names it",
+                "{2}: no manifest names it",
+            ],
+        ),
+    ],
+    ids=["missing segment", "altered segment", "added segment", "altered manifest", "torn manifest", "lost manifests"],
+)
+def test_a_changed_object_is_found(chained, stored, change, found) -> None:
+    """A missing, altered or added object is named with what is wrong, and nothing else is."""
     chained(*((number, number) for number in range(1, 6)))
-    stored.delete(manifest_key(SHIPPER, 1))
-    stored.delete(manifest_key(SHIPPER, 2))
-    first, *others = verify(stored).problems
-    assert first == f"{manifest_key(SHIPPER, 1)}: it is missing, with all up to {manifest_key(SHIPPER, 3)}."
-    assert [problem.partition(":")[0] for problem in others] == sorted(segments(stored)[1:3])
+    keys = segments(stored)
+    change(stored, keys)
+    expected = [each.format(*keys, added=keys[0].replace("-1-1-", "-6-8-")) for each in found]
+    problems = verify(stored).problems
+    assert [problem[: len(start)] for problem, start in zip(problems, expected, strict=True)] == expected
 
 
-def test_what_is_cut_off_a_chains_end_is_found_by_who_knows_the_end(chained, stored) -> None:
-    """With its segment gone too, nothing else could tell."""
+def test_a_shortened_chain_is_found_by_its_known_end(chained, stored) -> None:
+    """A chain without its last segment and manifest is only found by its known end."""
     before = chained((1, 3), (4, 4))
     end = chained((5, 6))
     assert verify(stored, ends={SHIPPER: end}).ok
@@ -122,8 +119,8 @@ def test_what_is_cut_off_a_chains_end_is_found_by_who_knows_the_end(chained, sto
     assert not verify(stored, ends={"b" * 32: Link(1, "0" * 64)}).ok
 
 
-def test_a_chain_written_anew_is_found(chained, stored) -> None:
-    """A segment named twice is one too many."""
+def test_a_segment_in_two_manifests_is_found(chained, stored) -> None:
+    """A segment that two manifests name is found."""
     chained((1, 3))
     data = stored.get(manifest_key(SHIPPER, 0))
     stored.create(manifest_key("b" * 32, 0), data)
@@ -133,15 +130,15 @@ def test_a_chain_written_anew_is_found(chained, stored) -> None:
 @pytest.mark.parametrize(
     "key", ["manifest/x.json", f"manifest/{SHIPPER}/1.json", f"manifest/{SHIPPER}/0/00000000.json"]
 )
-def test_what_is_of_no_chain_is_found(chained, stored, key) -> None:
-    """Whatever it holds."""
+def test_a_manifest_outside_a_chain_is_found(chained, stored, key) -> None:
+    """A manifest outside a chain is found, whatever its content."""
     chained((1, 3))
     stored.create(key, b"{}")
-    assert verify(stored).problems == (f"{key}: it is of no chain: it was added.",)
+    assert verify(stored).problems == (f"{key}: it isn't in a chain: it was added.",)
 
 
 def test_a_forged_erasure_is_found(chained, stored) -> None:
-    """What is no erasure's record excuses nothing."""
+    """A stored object that isn't a valid erasure is found."""
     chained((1, 3))
     stored.create("erasures/x.json", b"{}")
     (problem,) = verify(stored).problems
@@ -150,27 +147,27 @@ def test_a_forged_erasure_is_found(chained, stored) -> None:
 
 @pytest.fixture
 def erased(chained, stored, samples):
-    """Two segments, a person's record in the first of them erased."""
+    """Two segments; a customer is erased from the first."""
     chained((1, 3), (4, 6))
     now = dt.datetime(2026, 3, 5, tzinfo=dt.UTC)
     return erase(stored, samples.record(2).customer_id, by="dpo", why="asked", now=now).replaced[0]
 
 
 def test_an_erasure_is_accepted(erased, stored) -> None:
-    """Exactly as it was recorded."""
+    """A valid erasure has no problems."""
     report = verify(stored)
     assert (report.problems, report.segments, report.records, report.erased) == ((), 2, 6, 1)
     assert stored.get(erased.old_key) is None
 
 
 def test_a_segment_altered_after_an_erasure_is_found(erased, stored) -> None:
-    """The erasure holds the new one's hash."""
+    """A segment that was altered after its erasure is found by the erasure's hash."""
     overwrite(stored, erased.new_key, b"forged")
     assert f"{erased.new_key}: it was altered." in verify(stored).problems
 
 
 def test_a_segment_altered_before_an_erasure_is_found(chained, stored, samples) -> None:
-    """An erasure doesn't launder what it replaces."""
+    """A segment that was altered before its erasure is found."""
     chained((1, 3))
     (key,) = segments(stored)
     other = samples.segment(1, 3)
@@ -183,23 +180,23 @@ def test_a_segment_altered_before_an_erasure_is_found(chained, stored, samples) 
 
 
 def test_an_erasures_missing_segment_is_found(erased, stored) -> None:
-    """Deleting is not erasing."""
+    """A missing segment that an erasure wrote is found."""
     stored.delete(erased.new_key)
     assert verify(stored).problems == (f"{erased.new_key}: it is missing.",)
 
 
 def test_a_deleted_erasure_is_found(erased, stored) -> None:
-    """Without it the old segment is missing and the new one nobody's."""
+    """Without its erasure, the old segment is missing and the new one has no manifest."""
     (key,) = stored.list("erasures/")
     stored.delete(key)
     assert [problem.partition(":")[0] for problem in verify(stored).problems] == [erased.old_key, erased.new_key]
 
 
-def test_what_an_erasure_did_not_get_to_delete_is_found(erased, stored) -> None:
-    """The person's data is still there."""
+def test_a_replaced_segment_that_still_exists_is_found(erased, stored) -> None:
+    """A replaced segment that still exists is found."""
     stored.create(erased.old_key, b"data")
     (problem,) = verify(stored).problems
-    assert problem.startswith(f"{erased.old_key}: an erasure replaced it, but it is still there")
+    assert problem.startswith(f"{erased.old_key}: an erasure replaced it, but it still exists")
 
 
 def rewrite(objects, erased, change) -> None:
@@ -236,44 +233,30 @@ def changed(number, **fields):
 BLANK = erased_values(Document)
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (changed(0, segment="medium"), "changed more than the erased person's data"),
-        (changed(1, segment="low"), "changed more than the erased person's data"),
-        (changed(1, decision_id="0198a1b2-c3d4-7e5f-8a9b-0000000000ff"), "changed more"),
-        (changed(0, probability=0.99), "changed more than the erased person's data"),
-        (changed(0, customer_id="somebody"), "changed more than the erased person's data"),
-        (changed(0, **BLANK), "changed more than the erased person's data"),
-        (changed(0, patterns=[]), "changed more than the erased person's data"),
-        (changed(0, action_rule=1), "changed more than the erased person's data"),
-        (changed(0, wordings=1), "changed more than the erased person's data"),
-        (changed(1, action_rule=2), "changed more than the erased person's data"),
-        (changed(1, wordings=2), "changed more than the erased person's data"),
-        (changed(1, probability=0.99), "record 2 is marked as erased, but has data"),
-        (changed(1, patterns=[{"code": "NIGHT_BURST"}]), "record 2 is marked as erased, but has data"),
-        (lambda documents: documents[:-1], "an erasure left 2 of 3 records"),
-        (lambda documents: documents[::-1], "changed more"),
-    ],
-    ids=[
-        "segment",
-        "segment of the erased",
-        "id",
-        "probability",
-        "customer",
-        "blank",
-        "patterns",
-        "action rule",
-        "wordings",
-        "action rule of the erased",
-        "wordings of the erased",
-        "data",
-        "patterns of the erased",
-        "lost",
-        "order",
-    ],
-)
-def test_an_erasure_may_change_the_persons_fields_alone(erased, stored, change, words) -> None:
+CHANGES = {
+    "segment": (changed(0, segment="medium"), "changed more than the erased person's data"),
+    "segment of the erased": (changed(1, segment="low"), "changed more than the erased person's data"),
+    "id": (changed(1, decision_id="0198a1b2-c3d4-7e5f-8a9b-0000000000ff"), "changed more"),
+    "probability": (changed(0, probability=0.99), "changed more than the erased person's data"),
+    "customer": (changed(0, customer_id="somebody"), "changed more than the erased person's data"),
+    "blank": (changed(0, **BLANK), "changed more than the erased person's data"),
+    "patterns": (changed(0, patterns=[]), "changed more than the erased person's data"),
+    "action rule": (changed(0, action_rule=1), "changed more than the erased person's data"),
+    "wordings": (changed(0, wordings=1), "changed more than the erased person's data"),
+    "action rule of the erased": (changed(1, action_rule=2), "changed more than the erased person's data"),
+    "wordings of the erased": (changed(1, wordings=2), "changed more than the erased person's data"),
+    "data": (changed(1, probability=0.99), "record 2 is marked as erased, but has data"),
+    "patterns of the erased": (
+        changed(1, patterns=[{"code": "NIGHT_BURST"}]),
+        "record 2 is marked as erased, but has data",
+    ),
+    "lost": (lambda documents: documents[:-1], "an erasure left 2 of 3 records"),
+    "order": (lambda documents: documents[::-1], "changed more"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), CHANGES.values(), ids=list(CHANGES))
+def test_an_erasure_may_change_only_the_persons_fields(erased, stored, change, words) -> None:
     """The manifest's proof reveals any other change by an erasure, although every hash was rewritten."""
     rewrite(stored, erased, lambda documents: documents)
     assert verify(stored).ok
@@ -299,7 +282,7 @@ def test_an_erasure_may_change_the_persons_fields_alone(erased, stored, change, 
     ids=["customer", "reasons", "reason", "id", "time", "feature", "no object", "no fields", "brackets"],
 )
 @pytest.mark.parametrize("proof", [True, False])
-def test_an_erased_segment_that_holds_no_records_is_a_problem(erased, stored, line, proof) -> None:
+def test_an_erased_segment_without_records_is_a_problem(erased, stored, line, proof) -> None:
     """A segment with content that isn't a record is named, and the other segments are verified."""
     if not proof:
         older(stored)
@@ -342,7 +325,7 @@ def test_an_erasure_may_add_nothing_to_a_line(erased, stored, change, number, pr
     assert "changed more than the erased person's data" in problem
 
 
-def test_an_erased_segment_may_be_compressed_otherwise(erased, stored) -> None:
+def test_an_erased_segment_may_have_other_compressed_bytes(erased, stored) -> None:
     """An erased segment is valid if the same lines were compressed to other bytes, as earlier releases did."""
     replace(stored, erased, gzip.compress(gzip.decompress(stored.get(erased.new_key)), 9, mtime=1))
     assert verify(stored).ok
@@ -372,7 +355,7 @@ def test_an_erasure_may_add_nothing_to_a_parquet_file(chained, stored, samples, 
 
 
 @pytest.mark.usefixtures("erased")
-def test_an_erasure_may_blank_the_named_persons_records_alone(stored, samples) -> None:
+def test_an_erasure_may_blank_only_the_named_persons_records(stored, samples) -> None:
     """An erasure that blanked another person's record is found, although its salts are as an erasure leaves them."""
     erasure = Erasure.read(stored.get(erasure_key(0)))
     someone = customer_digest(samples.record(1).customer_id)
@@ -452,22 +435,22 @@ def older(objects) -> None:
 
 
 @pytest.mark.usefixtures("erased")
-def test_what_was_made_before_the_rule_verifies_and_is_counted(stored) -> None:
+def test_a_record_of_an_earlier_release_verifies(stored) -> None:
     """A record of an earlier release verifies, and the report counts its older erasures and unproven segments."""
     older(stored)
     report = verify(stored)
     assert (report.problems, report.segments, report.records, report.erased) == ((), 2, 6, 1)
-    assert (report.erasures, report.earlier, report.unproven) == (1, 1, 1)
+    assert (report.erasures, report.unchained, report.unproven) == (1, 1, 1)
 
 
 @pytest.mark.usefixtures("erased")
-def test_the_chains_first_erasure_names_those_before_it(stored, samples) -> None:
+def test_the_first_erasure_of_the_chain_names_older_ones(stored, samples) -> None:
     """Older erasures that the chain's first names are valid; if they are altered or removed, that is found."""
     older(stored)
     now = dt.datetime(2026, 3, 6, tzinfo=dt.UTC)
     assert erase(stored, samples.record(4).customer_id, by="dpo", why="asked", now=now).n == 0
     report = verify(stored)
-    assert (report.problems, report.erasures, report.earlier, report.unproven) == ((), 2, 1, 2)
+    assert (report.problems, report.erasures, report.unchained, report.unproven) == ((), 2, 1, 2)
     key = max(stored.list("erasures/"))
     data = stored.get(key)
     overwrite(stored, key, data.replace(b'"by":"dpo"', b'"by":"ceo"'))
@@ -497,7 +480,7 @@ def test_a_record_that_is_stored_twice_is_found(chained, stored, samples) -> Non
 
 def test_records_that_are_stored_once_are_no_repeats() -> None:
     """Only records that are stored more than once are reported."""
-    repeats = Repeats()
+    repeats = DuplicateFinder()
     assert list(repeats.find(lambda _: [])) == []
     segments = {f"s{number}": [f"{number}-{each}" for each in range(50)] for number in range(40)}
     for key, ids in segments.items():
@@ -511,7 +494,7 @@ def test_records_that_are_stored_once_are_no_repeats() -> None:
 
 
 @pytest.mark.parametrize("form", ["parquet", "ndjson.gz"])
-def test_a_head_that_was_noted_elsewhere_holds_the_record(chained, stored, form) -> None:
+def test_an_anchor_reveals_a_changed_chain(chained, stored, form) -> None:
     """A chain that continues from an anchor verifies; a rewritten or shortened chain doesn't."""
     end = chained((1, 3), (4, 4), form=form)
     chained((5, 6), form=form)
@@ -524,7 +507,7 @@ def test_a_head_that_was_noted_elsewhere_holds_the_record(chained, stored, form)
     assert problem == f"{manifest_key(SHIPPER, 8)}: it is missing: the anchor of noon has it."
 
 
-def test_a_head_of_the_erasures_holds_them(chain_of_three) -> None:
+def test_an_anchor_reveals_a_changed_chain_of_erasures(chain_of_three) -> None:
     """An anchor reveals that the chain of erasures was shortened or rewritten."""
     end = end_of_erasures(chain_of_three)
     assert verify(chain_of_three, heads=[Head("erasures/", end, "noon")]).ok

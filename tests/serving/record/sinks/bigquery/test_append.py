@@ -1,4 +1,4 @@
-"""What the answers to an append mean, by a server that gives each of those that BigQuery documents."""
+"""The responses to an append that BigQuery documents, given by a server of the test."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _APPEND = "/google.cloud.bigquery.storage.v1.BigQueryWrite/AppendRows"
 
 
 class Server(grpc.GenericRpcHandler):
-    """Answers every append with what `say` gives of its request: a response, a status code to end with, or nothing."""
+    """Answers every append with the result of `say(request)`: a response, a status code to end with, or nothing."""
 
     def __init__(self) -> None:
         self.say = lambda _: types.AppendRowsResponse()
         self.heard = []
 
     def service(self, details):
-        """Take appends alone."""
+        """Handle only appends."""
         assert details.method == _APPEND
         self.heard = list(details.invocation_metadata)
         return grpc.stream_stream_rpc_method_handler(self._answer)
@@ -46,7 +46,7 @@ class Server(grpc.GenericRpcHandler):
 
 @pytest.fixture(scope="module")
 def listening() -> Iterator[tuple[Server, str]]:
-    """The server, and where it listens."""
+    """The server, and its address."""
     handler = Server()
     server = grpc.server(ThreadPoolExecutor(4), handlers=[handler])
     port = server.add_insecure_port("127.0.0.1:0")
@@ -57,13 +57,13 @@ def listening() -> Iterator[tuple[Server, str]]:
 
 @pytest.fixture
 def settings(listening) -> BigQuerySettings:
-    """A table of that server."""
+    """The settings of a table of that server."""
     return BigQuerySettings(project="p", dataset="d", endpoint="http://127.0.0.1:1", grpc_endpoint=listening[1])
 
 
 @pytest.fixture
 def appended(listening, settings):
-    """Append two rows while the server says one thing, and give what became of them."""
+    """Return a function that appends two rows and returns their fate."""
 
     def run(said) -> Fate:
         listening[0].say = lambda _: said
@@ -83,8 +83,8 @@ def _error(code: grpc.StatusCode, reason: str = "") -> types.AppendRowsResponse:
     return types.AppendRowsResponse(error=status)
 
 
-def test_rows_that_are_taken_are_written(appended, listening) -> None:
-    """The request names its stream where BigQuery's front looks for it."""
+def test_accepted_rows_are_written(appended, listening) -> None:
+    """Accepted rows are written, and the request's metadata names the stream."""
     offset = types.AppendRowsResponse.AppendResult(offset=7)
     assert appended(types.AppendRowsResponse(append_result=offset)) is Fate.WRITTEN
     assert ("x-goog-request-params", "write_stream=s/1") in listening[0].heard
@@ -105,8 +105,8 @@ def test_rows_that_are_taken_are_written(appended, listening) -> None:
     ],
     ids=str,
 )
-def test_what_a_stream_says_of_an_offset_is_understood(appended, said, fate) -> None:
-    """Within an answer or as the end of the call, whichever code comes with the reason."""
+def test_the_reason_of_an_offset_error_is_read(appended, said, fate) -> None:
+    """The reason is read from the response or from the call's end, whatever its code."""
     assert appended(said) is fate
 
 
@@ -123,14 +123,14 @@ def test_what_a_stream_says_of_an_offset_is_understood(appended, said, fate) -> 
     ],
     ids=str,
 )
-def test_anything_else_is_tried_again(appended, said) -> None:
-    """Nothing is known to have been written."""
+def test_any_other_answer_is_unavailable(appended, said) -> None:
+    """Any other answer raises SinkUnavailable."""
     with pytest.raises(SinkUnavailable, match="The table t fails"):
         appended(said)
 
 
 def test_wrong_rows_are_named(appended) -> None:
-    """By their index, with what is wrong."""
+    """Invalid rows are named by their index, with the reason."""
     wrong = types.RowError(index=1, code="FIELDS_ERROR", message="too odd")
     with pytest.raises(RowsRefused) as refused:
         appended(types.AppendRowsResponse(error=Status(code=3), row_errors=[wrong]))
@@ -138,7 +138,7 @@ def test_wrong_rows_are_named(appended) -> None:
 
 
 def test_rows_that_bigquery_refuses_are_named_by_their_records(listening, settings, samples) -> None:
-    """In whichever of a segment's requests they are; numbers that are left out count."""
+    """Refused rows are named by their record's number, in any request of a segment."""
     given = samples.segment(1, 9, without=(2,))
     third = Rows().row(given.documents[-2])
 
@@ -158,7 +158,7 @@ def test_rows_that_bigquery_refuses_are_named_by_their_records(listening, settin
 
 
 def test_a_place_counts_what_was_written(listening, settings, samples) -> None:
-    """Whether it was there before or not, whatever the number of requests."""
+    """The place counts all rows, new or already there, over any number of requests."""
     offsets = []
 
     def say(request):

@@ -14,7 +14,7 @@ from customer_risk.serving.record.sinks.bigquery.rows import MOST_BYTES, Rows, p
 
 @pytest.fixture(scope="module")
 def shape() -> Rows:
-    """The maker of rows."""
+    """The encoder of rows."""
     return Rows()
 
 
@@ -22,8 +22,8 @@ def _read(shape: Rows, row: bytes) -> dict:
     return MessageToDict(shape.message.FromString(row), preserving_proto_field_name=True)
 
 
-def test_a_row_says_all_that_its_document_says(shape, samples) -> None:
-    """Nothing where there is nothing, times as microseconds, bytes as they are."""
+def test_a_row_has_every_field_of_its_document(shape, samples) -> None:
+    """A row has all fields of its document: no field for null, times as microseconds, bytes unchanged."""
     document = samples.document_of(samples.record(1))
     read = _read(shape, shape.row(document))
     model = document.pop("model")
@@ -43,15 +43,15 @@ def test_a_row_says_all_that_its_document_says(shape, samples) -> None:
             assert value == document[name]
 
 
-def test_a_refusal_is_a_row_too(shape, samples) -> None:
-    """Though it has no probability."""
+def test_a_refusal_is_a_row_without_probability(shape, samples) -> None:
+    """A refusal is a row without a probability."""
     read = _read(shape, shape.row(samples.document_of(samples.refusal(5))))
     assert "probability" not in read
     assert read["pointers"] == ["/profile/locale", "/transactions/3/amount"]
 
 
 def test_rows_are_the_same_at_every_attempt(shape, samples) -> None:
-    """Whatever the order of a document's fields."""
+    """A document has the same row whatever the order of its fields."""
     document = samples.document_of(samples.record(3))
     assert shape.row(document) == Rows().row(dict(reversed(document.items())))
 
@@ -82,23 +82,23 @@ def test_rows_are_the_same_at_every_attempt(shape, samples) -> None:
     ],
     ids=str,
 )
-def test_what_the_table_does_not_hold_is_no_row(shape, samples, wrong) -> None:
-    """Of another type, unknown, missing where it must be given, or too large."""
+def test_an_invalid_value_is_refused(shape, samples, wrong) -> None:
+    """A value of another type, an unknown field, a missing one or one that is too large is refused."""
     document = samples.document_of(samples.record(1)) | wrong
     with pytest.raises(ValueError, match="not a row of the table"):
         shape.row(document)
 
 
-def test_a_missing_field_is_no_row(shape, samples) -> None:
-    """Each that must be given is asked for."""
+def test_a_missing_field_is_refused(shape, samples) -> None:
+    """A document without a required field is refused."""
     document = samples.document_of(samples.record(1))
     for name in document.keys() - {"probability", "action_rule", "wordings"}:
         with pytest.raises(ValueError, match="not a row of the table"):
             shape.row({key: value for key, value in document.items() if key != name})
 
 
-def test_wrong_documents_are_told_by_their_index(shape, samples) -> None:
-    """The others are rows."""
+def test_invalid_documents_are_named_by_index(shape, samples) -> None:
+    """Invalid documents are named by their index; the others are rows."""
     documents = list(samples.segment(1, 4).documents)
     documents[2] |= {"took_us": None}
     made, wrong = shape.rows(documents)
@@ -108,7 +108,7 @@ def test_wrong_documents_are_told_by_their_index(shape, samples) -> None:
 
 @given(st.lists(st.integers(0, 40)))
 def test_parts_hold_all_rows_in_order_and_stay_small(sizes) -> None:
-    """A row that is too large alone stands alone."""
+    """Parts have all rows in order and a bounded size; a row above the bound is a part of its own."""
     rows = [bytes([index % 256]) * size for index, size in enumerate(sizes)]
     made = parts(rows, 60)
     assert [row for part in made for row in part] == rows

@@ -1,4 +1,4 @@
-"""The record's table, and what becomes of an older one."""
+"""The record's table, and the migration of an older one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _changed(name: str, **changes) -> tuple[Column, ...]:
 
 
 def test_every_field_of_a_document_has_its_column(samples) -> None:
-    """And of each nested one; the model's two are columns of their own, since only such can be clustered by."""
+    """Every field, also a nested one, has a column; the model's two are columns at the top for clustering."""
     document = samples.document_of(samples.record(1))
     flat = {name for name in document if name != "model"} | {f"model_{name}" for name in document["model"]}
     assert set(BY_NAME) == flat
@@ -36,21 +36,21 @@ def test_every_field_of_a_document_has_its_column(samples) -> None:
         assert {field.name for field in BY_NAME[name].fields} == document[name][0].keys()
 
 
-def test_partitions_and_clusters_are_by_what_bigquery_can() -> None:
-    """By a timestamp that is always given, and by text at the top."""
+def test_partitions_and_clusters_have_valid_types() -> None:
+    """Partitions are by a required timestamp, clusters by text at the top."""
     assert (BY_NAME[PARTITIONED_BY].type, BY_NAME[PARTITIONED_BY].mode) == ("TIMESTAMP", "REQUIRED")
     assert all((BY_NAME[name].type, BY_NAME[name].mode) == ("STRING", "REQUIRED") for name in CLUSTERED_BY)
 
 
 def test_a_table_of_this_version_needs_nothing() -> None:
-    """By the names that either interface gives its types."""
+    """A table of this version isn't changed, with the type names of either interface."""
     assert merge(COLUMNS, "t") == COLUMNS
     standard = _changed("took_us", type="INT64")
     assert merge(standard, "t") == standard
 
 
-def test_what_an_older_table_lacks_is_added_at_its_end_and_may_be_missing() -> None:
-    """Fields of nested columns too; what is there stays in its order."""
+def test_missing_columns_are_added_as_nullable() -> None:
+    """Missing columns, nested ones too, are added at the end and may be null; the others keep their order."""
     code = BY_NAME["reasons"].fields[:1]
     older = tuple(each for each in _changed("reasons", fields=code) if each.name not in {"cpu", "warnings"})
     merged = merge(older, "t")
@@ -84,15 +84,15 @@ def test_an_earlier_release_can_write_to_a_table_of_this_version() -> None:
     assert {BY_NAME[name].mode for name in ADDED} == {"REPEATED", "NULLABLE"}
 
 
-def test_what_must_no_longer_be_given_is_relaxed() -> None:
-    """A column that older records always had, and newer ones may lack."""
+def test_a_column_that_may_be_missing_becomes_nullable() -> None:
+    """A column that newer records may lack becomes nullable."""
     assert {each.name: each.mode for each in merge(_changed("probability", mode="REQUIRED"), "t")}["probability"] == (
         "NULLABLE"
     )
 
 
-def test_columns_of_somebody_else_stay() -> None:
-    """Where rows without them are allowed."""
+def test_unknown_columns_stay() -> None:
+    """Unknown columns stay, if rows without them are allowed."""
     found = (*COLUMNS, Column("theirs", "JSON", "NULLABLE"))
     assert merge(found, "t") == found
 
@@ -104,18 +104,18 @@ def test_columns_of_somebody_else_stay() -> None:
         (_changed("pointers", mode="NULLABLE"), "pointers is NULLABLE and not REPEATED"),
         (_changed("cpu", mode="REPEATED"), "cpu is REPEATED and not REQUIRED"),
         (_changed("features", fields=(Column("Name", "BYTES"),)), r"features.Name is BYTES and not STRING"),
-        ((*COLUMNS, Column("theirs", "STRING")), "column theirs that must be given"),
+        ((*COLUMNS, Column("theirs", "STRING")), "column theirs that is required"),
     ],
 )
-def test_a_table_that_adding_cannot_help_is_refused(found, why) -> None:
-    """With the column and what is wrong with it."""
+def test_a_table_that_cant_be_migrated_is_refused(found, why) -> None:
+    """A table that can't be migrated is refused, with the column and the reason."""
     with pytest.raises(ConfigError, match=why):
         merge(found, "t")
 
 
 @pytest.mark.parametrize("labels", [{}, {"schema_version": "x"}])
-def test_a_table_without_a_version_is_not_ours(labels) -> None:
-    """It is left alone."""
+def test_a_table_without_a_version_is_refused(labels) -> None:
+    """A table without a version is refused."""
     with pytest.raises(ConfigError, match="wasn't made for the record"):
         version_of(labels, "t")
 
@@ -123,15 +123,15 @@ def test_a_table_without_a_version_is_not_ours(labels) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"project": "a`b"}, {"dataset": "a.b"}, {"table": ""}, {"table": "x; DROP"}, {"dataset": "d-e"}]
 )
-def test_names_that_bigquery_does_not_have_are_refused(wrong) -> None:
-    """They would be parts of queries."""
+def test_invalid_names_are_refused(wrong) -> None:
+    """Names that aren't valid in BigQuery are refused, since queries contain them."""
     named = {"project": "p-1", "dataset": "d", "table": "t"}
     with pytest.raises(ConfigError, match=f"bigquery: {next(iter(wrong))}"):
         open_sink(BigQuerySettings(**(named | wrong)), "a" * 32)
 
 
-def test_views_stand_beside_the_table() -> None:
-    """Each over it alone."""
+def test_every_view_reads_only_the_table() -> None:
+    """Each view reads only the table."""
     made = views("p.d.t")
     assert set(made) == {f"p.d.t_{name}" for name in ("latest", "by_day", "mix", "latency", "warnings")}
     assert all("`p.d.t`" in query for query in made.values())

@@ -12,8 +12,8 @@ import numpy as np
 _MOST_NAMED: Final = 100
 
 
-class Repeats:
-    """The ids of records, 8 bytes each; finds those that occur more than once."""
+class DuplicateFinder:
+    """Finds records that are stored more than once; needs 8 bytes of memory for each record."""
 
     def __init__(self) -> None:
         self._keys: list[str] = []

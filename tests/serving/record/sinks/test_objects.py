@@ -7,18 +7,18 @@ import threading
 import pytest
 
 from customer_risk.serving.record.sinks.interface import SinkUnavailable
-from customer_risk.serving.record.sinks.parallel_reads import fetch
+from customer_risk.serving.record.sinks.objects import fetch
 
 
 class Slow:
-    """Objects that are given only once `together` of them are asked for."""
+    """Objects that are returned only once `together` of them are requested."""
 
     def __init__(self, together: int) -> None:
         self.barrier = threading.Barrier(together, timeout=600)
         self.asked: list[str] = []
 
     def get(self, key: str) -> bytes | None:
-        """Wait for the others; a key that ends in 3 isn't there, x fails."""
+        """Wait for the others; a key that ends in 3 is missing, and x raises."""
         self.asked.append(key)
         self.barrier.wait()
         if key == "x":
@@ -26,15 +26,15 @@ class Slow:
         return None if key.endswith("3") else key.encode()
 
 
-def test_objects_come_in_order_whoever_is_first() -> None:
-    """Several are read at a time; those that aren't there are none."""
+def test_objects_are_yielded_in_order() -> None:
+    """Several objects are read at a time and yielded in order; missing ones are None."""
     keys = [f"{number:02}" for number in range(12)]
     expected = [(key, None if key.endswith("3") else key.encode()) for key in keys]
     assert list(fetch(Slow(4), keys, ahead=4)) == expected
 
 
-def test_no_more_is_read_than_was_asked_for() -> None:
-    """Whoever has what they wanted doesn't pay for all the rest."""
+def test_a_reader_that_stops_reads_no_further_objects() -> None:
+    """A reader that stops early reads no further objects."""
     objects = Slow(1)
     found = fetch(objects, [f"{number}" for number in range(100)], ahead=3)
     assert next(found) == ("0", b"0")
@@ -42,12 +42,12 @@ def test_no_more_is_read_than_was_asked_for() -> None:
     assert len(objects.asked) <= 3
 
 
-def test_a_failure_is_the_readers() -> None:
-    """Nothing goes missing unseen."""
+def test_a_failed_read_raises() -> None:
+    """A failed read raises."""
     with pytest.raises(SinkUnavailable):
         list(fetch(Slow(1), ["a", "x", "b"]))
 
 
-def test_nothing_is_nothing() -> None:
-    """There need be no objects."""
+def test_no_keys_yield_no_objects() -> None:
+    """No keys yield no objects."""
     assert list(fetch(Slow(1), [])) == []
