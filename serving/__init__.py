@@ -1,1 +1,1 @@
-"""Online: a request in, an answer out."""
+"""The server, jobs and batches, which answer requests and record the decisions."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-# Import first: it hides the command line, which KServe would parse on import.
+# Import this first: it hides the command line, which KServe parses on import.
 from customer_risk.serving.kserve.server import RiskServer  # isort: split
 
 from customer_risk.model.errors import ConfigError
@@ -58,13 +58,13 @@ if TYPE_CHECKING:
 OPENAPI_PATH = "/ai/v1/openapi.json"
 DOCS_PATH = "/ai/v1/docs"
 _log = logging.getLogger("serving")
-_ENDING_SECONDS = 5  # that a shipper takes after its drain period
+_ENDING_SECONDS = 5  # time that a shipper needs to end after its drain period
 
 
 def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
-    """Return the server that answers with `bundle`; raises ConfigError for settings that can't be used.
+    """Return the server that answers with `bundle`; raises ConfigError for invalid settings.
 
-    `folder` holds the files that the workers share while they run.
+    `folder` has the files that the workers share while they run.
     """
     service = create_service(settings.model_name, settings.rules)
     service.offload = Offload(trim_memory)
@@ -85,7 +85,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     model = RiskModel(exchange, bundle)
 
     shared = _Shared(settings, folder)
-    with contextlib.suppress(OSError):  # choose the temporary folder now: choosing it takes a free descriptor
+    with contextlib.suppress(OSError):  # choose the temporary folder now, while a descriptor is free
         tempfile.gettempdir()
 
     def reload() -> Awaitable[object]:
@@ -121,7 +121,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     shipper = _shipper(settings)
 
     def components() -> Sequence[Component]:
-        """Return what a worker runs beside its HTTP server."""
+        """Return the components that a worker runs beside its HTTP server."""
         # The shipper ends after the components that record, so that it also ships the last records.
         shipping = [] if shipper is None else [shipper]
         made: list[Component] = [logs, *shipping, metrics, exchange, LoopLag(metrics.lagged), switches]
@@ -161,7 +161,7 @@ def _shipper(settings: Settings) -> ChildProcess | None:
 
 
 class _Shared:
-    """What a worker shares with others; made on first use, after the fork."""
+    """Objects over the store that workers share; created on first use, after the fork."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings

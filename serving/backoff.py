@@ -1,4 +1,4 @@
-"""The waits between attempts at something that fails."""
+"""Waits between attempts of an operation that fails."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 
 class Backoff:
-    """Returns waits in seconds: `first`, then twice the one before, at most `longest`.
+    """Returns waits in seconds: `first`, then twice the previous wait, at most `longest`.
 
     With `jitter`, a random part of each wait is left out, at most half, so that clients don't retry together.
     """

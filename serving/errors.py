@@ -1,29 +1,29 @@
-"""What can be wrong with a request apart from its fields (those are customer_risk.model.errors.InputError).
+"""The errors of a request, except those of its fields, which are customer_risk.model.errors.InputError.
 
 RequestError
 ├── MalformedBody       not JSON
 ├── WrongMediaType      a media type that isn't accepted here
 ├── EncodedBody         a body with a content coding, for instance a compressed one
 ├── BodyTooLarge        more bytes, or more items, than the server takes
-├── WrongMethod         a method that the path doesn't answer
+├── WrongMethod         a method that the path doesn't support
 ├── Unauthenticated     no token, or one that can't be trusted
-├── Forbidden           a token without the scope that the route asks for
-├── NotFound            no such path, job or result
+├── Forbidden           a token without the scope that the route requires
+├── NotFound            a path, job or result that doesn't exist
 ├── UnknownModel        a model that isn't served here
-├── Conflict            what was asked for contradicts what was asked before
+├── Conflict            a request that contradicts an earlier one
 ├── NotServed           a part of KServe's protocols that isn't served
 ├── RequestTooSlow      a request that didn't arrive in time
 ├── HeadTooLarge        more bytes of header fields than the server takes
-└── Later               to be tried again after `retry_after` seconds
-    ├── TooManyRequests one caller asks more than their share
-    ├── Overloaded      all callers ask more than the server can answer in time
-    ├── NotReady        no verified bundle yet, or none at all
+└── Later               the caller may send the request again after `retry_after` seconds
+    ├── TooManyRequests    a caller sends more requests than its share
+    ├── Overloaded         all callers send more than the server can answer in time
+    ├── NotReady           no bundle is verified, or the issuer's keys can't be read
     ├── RecordUnavailable  the decision record can't be written
     ├── StoreUnavailable   the shared store can't be reached
-    └── Exhausted          no free descriptor, memory, thread or space on a disk
+    └── Exhausted          no free descriptor, memory, thread or disk space
 
-customer_risk.serving.contract.problem maps each to its status; `as_exhausted` turns errors of the operating system into
-Exhausted.
+customer_risk.serving.contract.problem maps each to its status. `as_exhausted` turns errors of the operating system
+into Exhausted.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NO_THREAD: Final = "can't start new thread"  # CPython's error has no number
 
 
 class RequestError(CustomerRiskError):
-    """A request that can't be answered as it came."""
+    """A request that can't be answered."""
 
 
 class MalformedBody(RequestError):
@@ -58,7 +58,7 @@ class BodyTooLarge(RequestError):
 
 
 class WrongMethod(RequestError):
-    """A method that the path doesn't answer; `allowed` are those that it does."""
+    """A method that the path doesn't support; `allowed` lists the supported ones."""
 
     def __init__(self, message: str, *, remedy: str, allowed: str = "POST") -> None:
         super().__init__(message, remedy=remedy)
@@ -70,11 +70,11 @@ class Unauthenticated(RequestError):
 
 
 class Forbidden(RequestError):
-    """A token without the scope that the route asks for."""
+    """A token without the scope that the route requires."""
 
 
 class NotFound(RequestError):
-    """No such path, job or result."""
+    """A path, job or result that doesn't exist."""
 
 
 class UnknownModel(RequestError):
@@ -82,7 +82,7 @@ class UnknownModel(RequestError):
 
 
 class Conflict(RequestError):
-    """What was asked for contradicts what was asked before."""
+    """A request that contradicts an earlier one."""
 
 
 class NotServed(RequestError):
@@ -98,7 +98,7 @@ class HeadTooLarge(RequestError):
 
 
 class Later(RequestError):
-    """To be tried again after `retry_after` whole seconds."""
+    """The caller may send the request again after `retry_after` whole seconds."""
 
     def __init__(self, message: str, *, remedy: str, retry_after: int = 1) -> None:
         super().__init__(message, remedy=remedy)
@@ -106,19 +106,19 @@ class Later(RequestError):
 
 
 class TooManyRequests(Later):
-    """One caller asks more than their share."""
+    """A caller sends more requests than its share."""
 
 
 class Overloaded(Later):
-    """All callers ask more than the server can answer in time."""
+    """All callers together send more than the server can answer in time."""
 
 
 class NotReady(Later):
-    """No verified bundle yet, or none at all."""
+    """No bundle is verified, the issuer's keys can't be read, or the model can't answer for another reason."""
 
 
 class RecordUnavailable(Later):
-    """The decision record can't be written; `records` of the asking thread's are lost."""
+    """The decision record can't be written; this thread has lost `records` of its records."""
 
     def __init__(self, why: str, *, records: int = 1) -> None:
         super().__init__(f"The decision can't be recorded: {why}.", remedy="Send it again later.", retry_after=5)
@@ -133,14 +133,14 @@ class StoreUnavailable(Later):
 
 
 class Exhausted(Later):
-    """The server has no free descriptor, memory, thread or space on a disk."""
+    """The server has no free descriptor, memory, thread or disk space."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"The server lacks a resource: {why}.", remedy="Try again shortly.", retry_after=5)
 
 
 def as_exhausted(error: Exception) -> Exception:
-    """Return Exhausted for an error that says that a resource is used up; return any other error itself."""
+    """Return Exhausted if the error says that a resource is used up, else the error itself."""
     if isinstance(error, OSError) and error.errno in _LACKS:
         return Exhausted(error.strerror or str(error))
     if isinstance(error, MemoryError):

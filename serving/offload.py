@@ -85,7 +85,7 @@ async def run_on_daemon_thread(function: Callable[[], _Result]) -> _Result:
 
 
 class Turns:
-    """Counts what is read on the event loop, and says when other tasks should run."""
+    """Counts what is read on the event loop, to decide when other tasks should run."""
 
     def __init__(self, *, items: int = 16) -> None:
         self._most_items = items

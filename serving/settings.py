@@ -1,4 +1,4 @@
-"""The settings of `customer-risk serve`, one section for each part; a YAML file overrides the defaults."""
+"""The settings of `customer-risk serve`, in sections; a YAML file overrides the defaults."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from customer_risk.serving.telemetry.logs import LogSettings
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of the service.
 
-    model_name            the model's name in KServe's paths and in answers
+    model_name            name of the model in KServe's paths and in answers
     idempotency_seconds   how long an answer is kept under its idempotency key
-    run_folder            folder of files that the workers share while they run: switches, metrics, and jobs unless
-                          `store` names another place; null: a new temporary folder
+    run_folder            folder of the files that running workers share: switches, metrics, and jobs unless `store`
+                          names another place; null: a new temporary folder
     """
 
     model_name: str = "customer-risk"
@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 def load_settings(path: Path | None, *, model_name: str | None = None, server: Mapping[str, Any]) -> Settings:
     """Return the settings of a YAML file, or the defaults; `model_name` and `server` override them.
 
-    Raises ConfigError naming the file and the setting that can't be used.
+    Raises ConfigError naming the file and the invalid setting.
     """
     document: Any = {}
     if path is not None:
@@ -57,12 +57,13 @@ def load_settings(path: Path | None, *, model_name: str | None = None, server: M
             document = parse_yaml(read_text(path)) or {}
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(
-                f"{path} can't be read: {one_line(error)}.", remedy="Name a YAML file of settings."
+                f"{path} can't be read: {one_line(error)}.",
+                remedy="Name a YAML file; docs/reference/settings.md lists every setting.",
             ) from error
     try:
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}.", remedy="docs/guide/settings.md lists every setting.") from error
+        raise ConfigError(f"{path}: {error}.", remedy="docs/reference/settings.md lists every setting.") from error
     settings = msgspec.structs.replace(
         settings,
         model_name=model_name or settings.model_name,
@@ -73,7 +74,7 @@ def load_settings(path: Path | None, *, model_name: str | None = None, server: M
 
 
 def _require_different_ports(settings: Settings) -> None:
-    """Raise ConfigError if two of the server's ports are the same: several workers would share it without an error."""
+    """Raise ConfigError if two ports are the same: several workers would share the port without an error."""
     server = settings.server
     taken: dict[tuple[str, int], str] = {}
     ports = [("server.port", server.host, server.port)]

@@ -1,6 +1,6 @@
-"""The guide to the settings: `python -m customer_risk.serving.settings_guide > docs/guide/settings.md`.
+"""The reference of the settings: `python -m customer_risk.serving.settings_guide > docs/reference/settings.md`.
 
-A setting's type and default are those of its struct, its description is the setting's row in the struct's docstring.
+Defaults come from the structs, and descriptions from the rows in the structs' docstrings.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ _PAGE: Final = """# Every setting
 
 <!-- Written by `python -m customer_risk.serving.settings_guide`; a test compares it with the settings. -->
 
-The file that `customer-risk serve --config` takes, with every setting at its default: leave out what needn't differ. \
-A word that isn't known, or a value that can't be, ends the
-start with its name. Options of the command go before the file. What the settings are for: [running](operate.md), \
-[tokens and limits](auth.md), [rules](fallback.md),
-[logs](telemetry.md), [jobs and the store](jobs.md), [gRPC](protocols.md), [the record](record.md).
+The file for `customer-risk serve --config`, with every setting at its default. A setting that is left out keeps its \
+default. Options of the
+command override the file. The server doesn't start with an unknown name or an invalid value; the error names it.
+
+Guides: [running](../guide/operate.md), [tokens and limits](../guide/auth.md), [rules](../guide/fallback.md), \
+[logs](../guide/telemetry.md),
+[jobs and the store](../guide/jobs.md), [gRPC](../guide/protocols.md), [the record](../guide/record.md).
 
 ```yaml
 {lines}
@@ -40,7 +42,7 @@ def settings_guide() -> str:
 
 
 def descriptions(settings: type[msgspec.Struct]) -> dict[str, str]:
-    """Return the description of each setting by name; raises ValueError if the docstring has a row of another name.
+    """Return the description of each setting by name; raises ValueError if the docstring has a row for an unknown name.
 
     A row is `name   description`, or `name, name   description`; its further lines are indented.
     """

@@ -1,4 +1,4 @@
-"""Every compiled function called once with a made-up model, so that all are on the disk when an image is built."""
+"""Calls every compiled function once with an invented model, so that an image contains the compiled code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FEATURES: Final = 3
 
 
 def warm() -> None:
-    """Take every path of a request with a made-up model; explain in both ways, and many rows at once."""
+    """Run every code path of a request with an invented model; explain with both methods, and many rows at once."""
     trees = _trees()
     rows = np.zeros((1, _FEATURES))
     Explainer(trees, memory_limit_bytes=0).explain(rows)
@@ -34,7 +34,7 @@ def warm() -> None:
 
 
 def _trees() -> Trees:
-    """Make two full trees of depth three, so that every loop of explaining has something to do."""
+    """Return two full trees of depth three, so that every loop of the explainer runs."""
     inner, leaves = range(7), range(8)
     each = Packed(
         features=_FEATURES,

@@ -1,10 +1,9 @@
-"""Where the tests' tables come from."""
+"""Fixtures for all tests: tables, bundles and keys."""
 
 from __future__ import annotations
 
 import json
 import os
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +20,20 @@ if TYPE_CHECKING:
     from customer_risk.model.scoring.action_rule import ActionRule
 
 ROOT = Path(__file__).parent.parent
-CONFORMANCE = Path(__file__).parent / "serving" / "record" / "conformance.py"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for `conforms` with each check that every sink of the decision record has to pass."""
     if "conforms" in metafunc.fixturenames:
-        spec = spec_from_file_location("conformance", CONFORMANCE)
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        metafunc.parametrize("conforms", module.CHECKS, ids=lambda check: check.__name__)
+        from tests.serving.record.conformance import CHECKS
+
+        metafunc.parametrize("conforms", CHECKS, ids=lambda check: check.__name__)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop of tests that are coroutines."""
+    return "asyncio"
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +46,7 @@ def umask() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real parts beside the checkout; tests that need it report themselves as not run without it."""
+    """The folder of real tables beside the checkout; tests that need it are skipped without it."""
     folder = Path(os.environ.get("CUSTOMER_RISK_SHARED", ROOT.parent / "shared"))
     if not folder.is_dir():
         pytest.skip(f"the real tables are not here ({folder}); set CUSTOMER_RISK_SHARED")
@@ -68,7 +71,7 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small real bundle: a booster on ten features of 300 made-up customers, and the default action rule."""
+    """A small real bundle: a booster on ten features of 300 synthetic customers, and the default action rule."""
     from tests.action_rules import default_rule
 
     return _write_bundle(tmp_path_factory.mktemp("bundle") / "bundle", default_rule())
@@ -76,7 +79,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle_without_rule(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same bundle without an action rule, as earlier releases made it."""
+    """The same bundle without an action rule, like those of earlier releases."""
     import msgspec
 
     return _write_bundle(tmp_path_factory.mktemp("bundle-without-rule") / "bundle", msgspec.UNSET)
@@ -154,7 +157,7 @@ def _write_bundle(folder: Path, rule: ActionRule | UnsetType) -> Path:
 
 
 def _made_up(chance: Generator) -> tuple[dict[str, object], list[dict[str, object]]]:
-    """Make up a customer: a profile and a few weeks of transactions."""
+    """Return a synthetic customer: a profile and a few weeks of transactions."""
     day = 86_400_000_000
     size = float(chance.lognormal(3, 1))
     profile = {

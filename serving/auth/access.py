@@ -17,7 +17,7 @@ def work_of(size: int) -> int:
 
 
 class Authenticates(Protocol):
-    """Authentication of an `Authorization` header, as in authenticator."""
+    """Verifies `Authorization` headers; `authenticator.Authenticator` implements it."""
 
     def cached(self, authorization: str | None) -> Caller | None:
         """Return the caller if the token was verified before and is cached, else None."""
@@ -27,17 +27,17 @@ class Authenticates(Protocol):
 
 
 class Limits(Protocol):
-    """Rate limits, as in rate_limits."""
+    """Rate limits; `rate_limits.Limiter` implements it."""
 
     def take(self, caller_name: str) -> None:
-        """Count a request of a caller; raises TooManyRequests past their share."""
+        """Count a request of a caller; raises TooManyRequests past the caller's share."""
 
     def owe(self, caller_name: str, cost: float) -> None:
         """Count `cost` more requests of a caller whose request was taken."""
 
 
 class AccessControl:
-    """Admits callers by `authenticator` (None: everybody is LOCAL) and `limiter` (None: no limit)."""
+    """Admits callers by `authenticator` (None: every caller is LOCAL) and `limiter` (None: no limit)."""
 
     def __init__(self, authenticator: Authenticates | None = None, limiter: Limits | None = None) -> None:
         self._authenticator = authenticator

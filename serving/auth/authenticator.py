@@ -23,7 +23,7 @@ _log = logging.getLogger("serving")
 class Authenticator:
     """Verifies tokens on one event loop: `start` before the first, `stop` after the last.
 
-    `wall` gives seconds since 1970 (for a token's times), `clock` seconds that never go back (for the keys' age).
+    `wall` returns seconds since 1970 (for a token's times), `clock` seconds that never go back (for the keys' age).
     """
 
     def __init__(
@@ -39,20 +39,20 @@ class Authenticator:
         self._keys: dict[str | None, Key] = {}
         self._document: bytes | None = None
         self._introduced = False
-        self._looked = -float("inf")  # when keys were last read because of an unknown key id
-        self._seen = -float("inf")  # when keys were last read with success
+        self._unknown_read_at = -float("inf")  # when keys were last read because of an unknown key id
+        self._read_at = -float("inf")  # when keys were last read with success
         self._verified: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
-        self._looking: asyncio.Task[bool] | None = None
+        self._reading: asyncio.Task[bool] | None = None
         self._watching: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
         """Whether the key set was read recently enough; otherwise no token can be verified."""
-        return self._clock() - self._seen <= self._settings.stale_seconds
+        return self._clock() - self._read_at <= self._settings.stale_seconds
 
     @property
     def introduced(self) -> bool:
-        """Whether a usable key was ever read: readiness waits for it, which reveals a wrong address before traffic."""
+        """Whether a usable key was ever read. Readiness waits for one: a wrong address is found before traffic."""
         return self._introduced
 
     async def start(self) -> None:
@@ -62,12 +62,12 @@ class Authenticator:
 
     async def stop(self) -> None:
         """Stop reading the keys."""
-        for task in (self._watching, self._looking):
+        for task in (self._watching, self._reading):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-        self._watching = self._looking = None
+        self._watching = self._reading = None
 
     def cached(self, authorization: str | None) -> Caller | None:
         """Return the caller if this header was verified before and is cached, else None.
@@ -93,10 +93,10 @@ class Authenticator:
         token = tokens.bearer(authorization)
         name = tokens.key_id(token, self._settings)
         if name not in self._keys or not self.ready:
-            await self._look_again()
+            await self._read_for_unknown_key()
         if not self.ready:
             raise NotReady(
-                "Tokens can't be verified: the issuer's keys can't be had.", remedy="Try again shortly.", retry_after=5
+                "Tokens can't be verified: the issuer's keys can't be read.", remedy="Try again shortly.", retry_after=5
             )
         key = self._keys.get(name)
         if key is None:
@@ -107,20 +107,20 @@ class Authenticator:
 
     async def refresh(self) -> bool:
         """Read the keys now, or wait for the read under way; return whether it succeeded."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
-        return await asyncio.shield(self._looking)
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_keys())
+        return await asyncio.shield(self._reading)
 
-    async def _look_again(self) -> None:
-        """Read the keys because of an unknown key id, but seldom: anybody can send unknown ids."""
-        under_way = self._looking is not None and not self._looking.done()
+    async def _read_for_unknown_key(self) -> None:
+        """Read the keys because of an unknown key id, but not often: anybody can send unknown ids."""
+        under_way = self._reading is not None and not self._reading.done()
         if not under_way:
-            if self._clock() - self._looked < self._settings.unknown_key_seconds:
+            if self._clock() - self._unknown_read_at < self._settings.unknown_key_seconds:
                 return
-            self._looked = self._clock()
+            self._unknown_read_at = self._clock()
         await self.refresh()
 
-    async def _look(self) -> bool:
+    async def _read_keys(self) -> bool:
         began = self._clock()
         try:
             document = await jwks.fetch(self._settings)
@@ -140,11 +140,11 @@ class Authenticator:
             self._keys, self._document = found, document
             self._introduced |= bool(found)
             self._verified.clear()  # tokens of removed keys must be verified again
-        self._seen = began
+        self._read_at = began
         return True
 
     async def _watch(self) -> None:
-        pause = self._settings.look_seconds
+        pause = self._settings.read_seconds
         succeeded = self.ready
         while True:
             await asyncio.sleep(pause if succeeded else min(pause, _RETRY_SECONDS))

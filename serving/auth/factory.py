@@ -1,4 +1,4 @@
-"""Makes the authenticator, if the settings ask for one; loads the libraries that it needs."""
+"""Makes the authenticator if the settings enable it; loads the libraries that it needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def create_authenticator(settings: AuthSettings) -> Authenticator | None:
-    """Return the authenticator of callers, None if authentication is off."""
+    """Return the authenticator, None if authentication is off."""
     if not settings.enabled:
         return None
     from customer_risk.serving.auth.authenticator import Authenticator

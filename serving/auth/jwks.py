@@ -20,7 +20,7 @@ async def fetch(settings: AuthSettings) -> bytes:
                 return await _download(settings.jwks)
             return await asyncio.to_thread(_read, Path(settings.jwks))
     except TimeoutError as error:
-        raise KeysUnreadable(f"no whole answer within {settings.timeout_seconds:g} s") from error
+        raise KeysUnreadable(f"no complete response within {settings.timeout_seconds:g} s") from error
     except OSError as error:
         raise KeysUnreadable(str(error)) from error
 

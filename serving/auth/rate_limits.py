@@ -58,7 +58,7 @@ class Limiter:
         if wait > 0:
             raise TooManyRequests(
                 f"More than {1 / interval:g} requests a second.",
-                remedy="Come back after Retry-After seconds.",
+                remedy="Send it again after Retry-After seconds.",
                 retry_after=max(1, math.ceil(wait)),
             )
         self._full_at[caller_name] = full_at + interval

@@ -30,7 +30,7 @@ def refused(why: str) -> Unauthenticated:
 def bearer(authorization: str | None) -> str:
     """Return the token in an `Authorization` header; raises Unauthenticated, also for two headers joined."""
     if authorization is None:
-        raise refused("There is no token.")
+        raise refused("The request has no token.")
     if len(authorization) > MOST_CHARACTERS:
         raise refused(f"The Authorization header is longer than {MOST_CHARACTERS:,} characters.")
     found = _BEARER.fullmatch(authorization)

@@ -14,7 +14,7 @@ from customer_risk.serving.contract.sql import literal, pattern_of
 def database(*, memory: str = "1GB", only: Path | None = None) -> DuckDBPyConnection:
     """Return a database in memory that downloads nothing and keeps the order of rows; times are in UTC.
 
-    `memory` is the most memory it takes. With `only`, it reads and writes files only in that folder, spills nothing to
+    `memory` is the limit of its memory. With `only`, it reads and writes files only in that folder, spills nothing to
     the disk, and no statement can change these settings: use it for files from callers.
     """
     config: dict[str, Any] = {

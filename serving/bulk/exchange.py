@@ -22,7 +22,7 @@ _log = logging.getLogger("serving")
 def bulk_exchange(service: Service, record: RecordSettings, logs: LogSettings) -> Exchange:
     """Return an exchange that records, and logs the service's failures; successful rows aren't logged."""
     log = RequestLog(msgspec.structs.replace(logs, success_share=0))
-    make = recording(record, lambda: _log.error("a decision went unrecorded"))
+    make = recording(record, lambda: _log.error("a decision wasn't recorded"))
     exchange = Exchange(service, record=make, observers=(LogObserver(log),))
     exchange.open()
     return exchange

@@ -1,4 +1,4 @@
-"""The three forms in which a table holds requests, recognized by its columns: the same for jobs and table batches.
+"""The three forms of a table of requests, recognized by its columns: the same for jobs and table batches.
 
 A database's types are reduced to `Kind`, so that Parquet and BigQuery follow one rule.
 """
@@ -52,7 +52,7 @@ _BIGQUERY: Final[Mapping[str, Base]] = {
 
 @dataclass(frozen=True)
 class Kind:
-    """What a column holds; `type` is the database's name of its type, `fields` are those of a struct or of a list's."""
+    """The kind of a column; `type` is its type in the database, `fields` are those of a struct or a list of structs."""
 
     base: Base
     type: str = ""
@@ -90,12 +90,12 @@ class NoForm(CustomerRiskError):
 
 @dataclass(frozen=True)
 class Form:
-    """Where a table's columns go: into a request's nested fields, its profile or its features; others are `ignored`.
+    """The columns of a table by their place in a request; others are `ignored`.
 
     nested     columns that are a request's own fields, `history_complete` included
     profile    columns that are the profile's fields, None if there is a column `profile`, or features
     features   columns that are features, None if there are transactions
-    ignored    other columns as messages show them: bounded, shortened, with the name that may be meant
+    ignored    other columns as in messages: the first ones, shortened, with the name that may be meant
     """
 
     nested: tuple[str, ...]
@@ -152,13 +152,12 @@ def require_id(columns: Mapping[str, Kind]) -> None:
     kind = columns[ID]
     if kind.base not in {"text", "integer"}:
         raise NoForm(
-            f"has a column {ID} of the type {kind.type[:60]}; expected texts or integers.",
-            remedy="Write it as text.",
+            f"has a column {ID} of the type {kind.type[:60]}; expected texts or integers.", remedy="Write it as text."
         )
 
 
 def day_of(text: Any) -> Any:
-    """Return the date of a time at midnight, as databases write it; anything else unchanged, which is refused later."""
+    """Return the date of a time at midnight, as databases write it; return other values unchanged for the parser."""
     if isinstance(text, str):
         for midnight in (" 00:00:00", " 00:00:00+00", " 00:00:00Z"):
             if text.endswith(midnight):

@@ -1,4 +1,4 @@
-"""Names of a file's or a table's columns in messages: shortened, and compared with the names that are meant."""
+"""Names of a file's or a table's columns in messages: shortened, and with the known name that may be meant."""
 
 from __future__ import annotations
 

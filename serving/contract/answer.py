@@ -1,4 +1,4 @@
-"""The answer on the wire: the full form, and the form without explanations."""
+"""The answer that callers get: its full form, and its form without explanations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Source = Literal["model", "rules"]
 
 
 class ModelName(msgspec.Struct, frozen=True):
-    """The name and version of what answered: the version is the hash of a bundle or of a rule set."""
+    """The name of the model or the rules that answered, and the hash of their bundle or rule set."""
 
     name: str
     version: Annotated[str, column("The bundle's hash, or the rules' version")]
@@ -51,7 +51,7 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete decision about a customer, as the record keeps it, whatever the caller may see."""
+    """A complete decision about a customer, as it is recorded; `render` makes the part that the caller may see."""
 
     decision_id: str
     customer_id: str
@@ -65,19 +65,23 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WireReason(msgspec.Struct, frozen=True):
-    """A reason; the fields from `feature` on are for those with the `explain` scope alone."""
+    """A reason; only callers with the scope `explain` get the fields from `feature` on."""
 
-    # Columns of stored reasons are made of these fields. A new one goes to the end, is UNSET by default, and may be
-    # None: Parquet stores UNSET as null, and reasons that were stored before lack the field.
+    # Columns of stored reasons are made from these fields. Add a new field at the end, UNSET by default and nullable:
+    # Parquet stores UNSET as null, and reasons that were stored earlier lack the field.
     code: Annotated[str, column("Stable name of the reason")]
-    text: Annotated[str, column("What the customer may be told")]
+    text: Annotated[str, column("Text that the customer may see")]
     direction: Annotated[Literal["raises", "lowers"], column("raises or lowers")]
     feature: str | UnsetType = UNSET
-    value: Annotated[float | UnsetType | None, column("Of the feature; none where it was missing")] = UNSET
+    value: Annotated[float | UnsetType | None, column("Value of the feature; null if it is missing")] = UNSET
     unit: str | UnsetType = UNSET
-    contribution: Annotated[float | UnsetType | None, column("To the margin; none where rules answered")] = UNSET
-    share: Annotated[float | UnsetType | None, column("Of all contributions, 0 to 1")] = UNSET
-    investigator_text: Annotated[str | UnsetType, column("Not for the customer")] = UNSET
+    contribution: Annotated[
+        float | UnsetType | None, column("Part of the probability's log-odds; null if rules answered")
+    ] = UNSET
+    share: Annotated[float | UnsetType | None, column("Share of all absolute contributions, 0 to 1")] = UNSET
+    investigator_text: Annotated[
+        str | UnsetType, column("Text for investigators only; the customer must not see it")
+    ] = UNSET
 
 
 class WirePattern(msgspec.Struct, frozen=True):
@@ -90,11 +94,13 @@ class WirePattern(msgspec.Struct, frozen=True):
         float | UnsetType, column("EUR: the sum of these transactions, or the money that passed through")
     ] = UNSET
     share: Annotated[
-        float | UnsetType | None, column("Of the money in, or of crypto purchases; null for other patterns")
+        float | UnsetType | None, column("Share of the money in, or of crypto purchases; null for other patterns")
     ] = UNSET
     first_at: Annotated[str | UnsetType, column("Time of the first of these transactions, RFC 3339")] = UNSET
     last_at: Annotated[str | UnsetType, column("Time of the last of these transactions, RFC 3339")] = UNSET
-    investigator_text: Annotated[str | UnsetType, column("Not for the customer")] = UNSET
+    investigator_text: Annotated[
+        str | UnsetType, column("Text for investigators only; the customer must not see it")
+    ] = UNSET
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,13 +116,13 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
 class WireAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a caller; `probability` is null if rules answered instead of the model.
 
-    `patterns` is null if no pattern can be seen: the request gave features, rules answered, or the bundle has no action
-    rule.
+    `patterns` is null if patterns weren't searched: the request gave features, rules answered, or the bundle has no
+    action rule.
     """
 
     decision_id: str
     customer_id: str
-    decided_at: Annotated[str, column(stored="TIMESTAMP", duckdb="TIMESTAMP")]  # jobs' Parquet has it without a zone
+    decided_at: Annotated[str, column(stored="TIMESTAMP", duckdb="TIMESTAMP")]  # in jobs' Parquet it has no time zone
     probability: float | None
     segment: Segment
     action: Action
@@ -154,7 +160,7 @@ def answer_of(
 
 
 def render(answer: Answer, *, explain: bool) -> WireAnswer:
-    """Return the answer as the caller sees it: with `explain` all of it, otherwise what the customer may see."""
+    """Return the answer for the caller: with `explain` all of it, otherwise only what the customer may see."""
     decision = answer.decision
     # Reasons and patterns have the same fields as the wire's.
     reasons: Sequence[Reason | WireReason] = decision.reasons

@@ -28,7 +28,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class BatchItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One request's outcome: the status that it would have had alone, and its answer or its problem."""
+    """The outcome of one request: the status that a single request would have, and its answer or its problem."""
 
     status: Annotated[int, column(duckdb="INTEGER")]
     answer: WireAnswer | None = None
@@ -45,15 +45,17 @@ class BatchAnswer(msgspec.Struct, frozen=True):
 def too_many_items() -> BodyTooLarge:
     """Return the error for a call about more than MOST_ITEMS customers."""
     return BodyTooLarge(
-        f"The call is about more than {MOST_ITEMS:,} customers.", remedy=f"Send at most {MOST_ITEMS:,} at a time."
+        f"The call has more than {MOST_ITEMS:,} customers.", remedy=f"Send at most {MOST_ITEMS:,} at a time."
     )
 
 
 def read_items(body: bytes) -> list[bytes]:
-    """Return the texts of a batch's requests; raises MalformedBody, BodyTooLarge past MOST_ITEMS, InputError."""
+    """Return the texts of a batch's requests; raises MalformedBody, InputError, and BodyTooLarge past MOST_ITEMS."""
     items = read_list(body, "requests", expected=f"expected a list of 1 to {MOST_ITEMS:,} requests")
     if not items:
-        raise InputError((BadField("/requests", f"expected a list of 1 to {MOST_ITEMS:,} requests; got none"),))
+        raise InputError(
+            (BadField("/requests", f"expected a list of 1 to {MOST_ITEMS:,} requests; got an empty list"),)
+        )
     return items
 
 
@@ -63,14 +65,14 @@ def read_list(body: bytes, name: str, *, expected: str) -> list[bytes]:
     Raises MalformedBody, BodyTooLarge past MOST_ITEMS, and InputError with the text `expected` if there is no list.
     """
     body = without_mark(body)
-    text = json_scanner.finite(body)  # NaN is a bad value of one request, not of the list
+    text = json_scanner.finite(body)  # NaN makes one request invalid, not the whole list
     try:
         body.decode()
         whole, found = json_scanner.whole(text), None
         if text[whole.begin : whole.begin + 1] == b"{":
             for place, (member, value) in enumerate(json_scanner.members(text, whole)):
                 if place > MOST_ITEMS:
-                    raise InputError((BadField("", f"holds more than {MOST_ITEMS:,} fields beside {name}"),))
+                    raise InputError((BadField("", f"has more than {MOST_ITEMS:,} fields besides {name}"),))
                 if member == name:
                     found = value
                 elif value.end - value.begin <= MOST_ON_LOOP:

@@ -1,4 +1,4 @@
-"""The beginning of a text: the byte order mark of UTF-8, which RFC 8259 lets a parser ignore, and UTF-16."""
+"""The byte order mark of UTF-8, which RFC 8259 lets a parser ignore, and the detection of UTF-16."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 
 
 def without_mark(text: bytes) -> bytes:
-    """Return a text in UTF-8 without its byte order mark, which editors write; without one, unchanged."""
+    """Return a text in UTF-8 without the byte order mark that some editors write."""
     return text.removeprefix(BOM_UTF8)
 
 

@@ -1,6 +1,6 @@
 """Columns of tables, made from the structs that are stored in them.
 
-A field's type says what its column holds. What a type can't say is in the field's annotation: `column(...)`.
+The type of a column follows from the type of its field; `column(...)` in the field's annotation adds the rest.
 """
 
 from __future__ import annotations
@@ -14,13 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 Type = Literal["STRING", "INTEGER", "FLOAT", "BOOLEAN", "TIMESTAMP", "DATE", "BYTES", "RECORD"]
 Mode = Literal["REQUIRED", "NULLABLE", "REPEATED"]
-_TYPES: Final[Mapping[Any, Type]] = {
-    str: "STRING",
-    int: "INTEGER",
-    float: "FLOAT",
-    bool: "BOOLEAN",
-    bytes: "BYTES",
-}
+_TYPES: Final[Mapping[Any, Type]] = {str: "STRING", int: "INTEGER", float: "FLOAT", bool: "BOOLEAN", bytes: "BYTES"}
 _DUCKDB: Final = {
     "STRING": "VARCHAR",
     "INTEGER": "BIGINT",
@@ -34,7 +28,7 @@ _DUCKDB: Final = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column, or a field of a RECORD; types by the names that BigQuery's REST interface gives.
+    """A column, or a field of a RECORD; types have the names of BigQuery's REST interface.
 
     `duckdb` is DuckDB's type, empty if it follows from `type`.
     """
@@ -58,11 +52,11 @@ def column(
 ) -> Meta:
     """Return the annotation of a field that is stored in a column.
 
-    stored   the column's type, if the field's type doesn't say it: TIMESTAMP for a text in RFC 3339
+    stored   the column's type, if it doesn't follow from the field's type: TIMESTAMP for a text in RFC 3339
     duckdb   DuckDB's type, if it isn't the usual one for the column's type: INTEGER for 32 bits
     fields   descriptions of the nested columns by name, instead of those of the nested struct
-    erased   what becomes of the value when a person's data are erased; without it, the value stays
-    added    whether earlier releases stored rows without the field: then the column is NULLABLE
+    erased   the value that replaces this one when a person's data are erased; by default the value stays
+    added    whether earlier releases stored rows without the field; the column is NULLABLE then
     """
     said = {"stored": stored, "duckdb": duckdb, "fields": fields, "erased": erased, "added": added}
     return Meta(description=description or None, extra=said)
@@ -72,13 +66,13 @@ def columns_of(struct: type) -> tuple[Column, ...]:
     """Return a column for each field of a struct or dataclass, in the fields' order.
 
     A field that may be None or UNSET, or that was `added`, is NULLABLE; a list or tuple is REPEATED, a struct is a
-    RECORD. Of a union of structs, the last one counts.
+    RECORD. The columns of a union of structs are those of the last one.
     """
     return tuple(_column(name, hint) for name, hint in get_type_hints(struct, include_extras=True).items())
 
 
 def erased_values(struct: type) -> dict[str, Any]:
-    """Return what the fields of a struct become when a person's data are erased; those that stay are left out."""
+    """Return the fields of a struct that change when a person's data are erased, with their new values."""
     hints = get_type_hints(struct, include_extras=True)
     found = {name: _annotation(hint)[1].get("erased", UNSET) for name, hint in hints.items()}
     return {name: value for name, value in found.items() if value is not UNSET}
@@ -92,7 +86,7 @@ def duckdb_type(column: Column) -> str:
 
 
 def duckdb_columns(columns: Iterable[Column]) -> str:
-    """Return columns as DuckDB's reader of JSON takes them."""
+    """Return columns in the form that DuckDB's JSON reader expects."""
     return "{" + ", ".join(f"\"{each.name}\": '{duckdb_type(each)}'" for each in columns) + "}"
 
 
@@ -111,7 +105,7 @@ def _column(name: str, hint: Any) -> Column:
 
 
 def _annotation(hint: Any) -> tuple[Any, Mapping[str, Any], str]:
-    """Return a field's type, what `column` says of it, and its description."""
+    """Return a field's type, its options in `column`, and its description."""
     if get_origin(hint) is not Annotated:
         return hint, {}, ""
     kind, *annotations = get_args(hint)

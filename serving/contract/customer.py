@@ -12,13 +12,13 @@ from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.contract.json_scanner import NotJson
 from customer_risk.serving.contract.request import CustomerId
 
-_MOST_FIELDS: Final = 1000  # that are looked through for the id
+_MOST_FIELDS: Final = 1000  # are searched for the id
 _MOST_BYTES: Final = 2048  # of an id in JSON: 128 characters take no more than 12 bytes each
 _id: Final = msgspec.json.Decoder(CustomerId)
 
 
 def customer_of(body: bytes) -> str | None:
-    """Return the customer_id of a request if it is valid, even if other fields aren't; otherwise None.
+    """Return the customer_id of a request, None if it is invalid; other fields may be invalid.
 
     The request isn't decoded: only the fields' names and the id are read.
     """

@@ -1,8 +1,8 @@
-"""Where the values of a JSON text begin and end, found without decoding them.
+"""Finds where the values of a JSON text begin and end, without decoding them.
 
 Decoding a hostile text can take a hundred times its size in memory and hold Python's lock for seconds. The functions
-here run without the lock and return at most `_CHUNK` spans at a time, so that a reader can stop at any bound. They
-check only what is needed to find the next value; decode each value to validate it.
+here run without the lock and return at most `_CHUNK` spans at a time, so that the caller can stop at any bound. They
+check only as much as they need to find the next value: decode each value to validate it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from customer_risk.model.scoring.compiled import compiled
 
-# Every call releases Python's lock and takes it again. Calls in quick succession starve a thread that waits.
+# Every call releases Python's lock and takes it again. Many calls in quick succession starve other threads.
 _CHUNK: Final = 4096
 _MALFORMED: Final = 0
 _QUOTE, _BACKSLASH, _COMMA, _COLON = 34, 92, 44, 58
@@ -38,7 +38,7 @@ class NotJson(ValueError):
 
 
 def whole(text: bytes) -> Span:
-    """Return the span of the one value that a text holds; raises NotJson if more follows."""
+    """Return the span of a text's only value; raises NotJson if more text follows it."""
     array = np.frombuffer(text, np.uint8)
     begin = _skip_space(array, 0)
     end = _skip_value(array, begin)
@@ -48,7 +48,7 @@ def whole(text: bytes) -> Span:
 
 
 def elements(text: bytes, within: Span) -> Iterator[NDArray[np.int64]]:
-    """Yield the spans of the list at `within`, some at a time: int64[n, 2]; raises NotJson if it isn't a list."""
+    """Yield the spans of the values in the list at `within`, in parts: int64[n, 2]; raises NotJson if it is no list."""
     for found in _walk(text, within, pairs=False):
         yield found[:, 2:]
 
@@ -65,7 +65,7 @@ def members(text: bytes, within: Span) -> Iterator[tuple[str, Span]]:
 
 
 def finite(text: bytes) -> bytes:
-    """Return the text with NaN and Infinity, which aren't JSON, replaced by strings of the same length."""
+    """Return the text with strings of the same length in place of NaN and Infinity, which aren't JSON."""
     if b"NaN" not in text and b"Infinity" not in text:
         return text
     array = np.frombuffer(text, np.uint8).copy()
@@ -74,7 +74,7 @@ def finite(text: bytes) -> bytes:
 
 
 def holds_more(text: bytes, most: int) -> bool:
-    """Return whether a text has more than `most` places for values, at all levels of nesting."""
+    """Return whether a text has more than `most` values, counted at all levels of nesting."""
     return bool(_count(np.frombuffer(text, np.uint8), most) > most)
 
 
@@ -94,16 +94,12 @@ def _walk(text: bytes, within: Span, *, pairs: bool) -> Iterator[NDArray[np.int6
 
 
 @compiled
-def _step(  # noqa: PLR0911  each way in which a text can be malformed ends it
-    text: NDArray[np.uint8],
-    at: int,
-    first: bool,
-    pairs: bool,
-    found: NDArray[np.int64],
+def _step(  # noqa: PLR0911  one return for each fault
+    text: NDArray[np.uint8], at: int, first: bool, pairs: bool, found: NDArray[np.int64]
 ) -> tuple[int, int]:
     """Find the next members of a list or an object: the spans of their names and values in found int64[n, 4].
 
-    Returns how many were found, and where to continue: 0 if the text is malformed, below 0 at the end.
+    Return how many were found, and the index to continue at: 0 if the text is malformed, below 0 at the end.
     """
     close = _CLOSE_OBJECT if pairs else _CLOSE_LIST
     places, size = 0, text.size
@@ -194,7 +190,7 @@ def _ends_scalar(char: int) -> bool:
 
 @compiled
 def _count(text: NDArray[np.uint8], most: int) -> int:
-    """Count values by what precedes each: the beginning of the text, of a list or of an object, or a comma."""
+    """Count values by the beginnings of lists and objects, and by commas."""
     at, found = 0, 1
     while at < text.size and found <= most:
         char = text[at]

@@ -11,7 +11,7 @@ import msgspec
 
 from customer_risk.serving.contract.problem import Problem
 
-_MOST_FIELDS: Final = 5  # that `error` names; `errors` has all
+_MOST_FIELDS: Final = 5  # named in `error`; `errors` names all
 
 
 class KserveProblem(Problem, frozen=True, kw_only=True):
@@ -21,12 +21,12 @@ class KserveProblem(Problem, frozen=True, kw_only=True):
 
 
 def is_of_kserve(path: str) -> bool:
-    """Return whether a path is one of KServe's protocols, V1 or V2, whether it exists or not."""
+    """Return whether a path belongs to KServe's protocols V1 or V2; the path need not exist."""
     return path.startswith(("/v1/", "/v2/")) or path in {"/v1", "/v2"}
 
 
 def with_error(problem: Problem) -> KserveProblem:
-    """Return the document of a refusal with its `error`: what is wrong, and what to do."""
+    """Return the document of a refusal with the member `error`."""
     return KserveProblem(**msgspec.structs.asdict(problem), error=_text_of(problem))
 
 

@@ -46,25 +46,25 @@ class Kind:
 KINDS: Final[dict[type[CustomerRiskError], Kind]] = {
     InputError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "bad-fields", "Some fields can't be used"),
     MalformedBody: Kind(HTTPStatus.BAD_REQUEST, "malformed-body", "The body can't be read"),
-    WrongMediaType: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", "This media type isn't accepted here"),
+    WrongMediaType: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-media-type", "Unsupported media type"),
     EncodedBody: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoded-body", "Compressed bodies aren't accepted"),
     BodyTooLarge: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large"),
-    WrongMethod: Kind(HTTPStatus.METHOD_NOT_ALLOWED, "wrong-method", "This method isn't answered here"),
-    Unauthenticated: Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "A token is needed"),
-    Forbidden: Kind(HTTPStatus.FORBIDDEN, "forbidden", "The token doesn't allow this"),
-    NotFound: Kind(HTTPStatus.NOT_FOUND, "not-found", "There is no such thing here"),
-    UnknownModel: Kind(HTTPStatus.NOT_FOUND, "unknown-model", "No such model here"),
+    WrongMethod: Kind(HTTPStatus.METHOD_NOT_ALLOWED, "wrong-method", "Method not allowed"),
+    Unauthenticated: Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "A token is required"),
+    Forbidden: Kind(HTTPStatus.FORBIDDEN, "forbidden", "The token lacks a scope"),
+    NotFound: Kind(HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    UnknownModel: Kind(HTTPStatus.NOT_FOUND, "unknown-model", "Unknown model"),
     Conflict: Kind(HTTPStatus.CONFLICT, "conflict", "This contradicts an earlier request"),
-    NotServed: Kind(HTTPStatus.NOT_IMPLEMENTED, "not-served", "This isn't served"),
-    TooManyRequests: Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "More than this caller's share"),
-    Overloaded: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "More than can be answered in time"),
-    NotReady: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "No verified model yet"),
-    RequestTooSlow: Kind(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "The request came too slowly"),
-    HeadTooLarge: Kind(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head is too large"),
+    NotServed: Kind(HTTPStatus.NOT_IMPLEMENTED, "not-served", "Not supported"),
+    TooManyRequests: Kind(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "Too many requests"),
+    Overloaded: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
+    NotReady: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service isn't ready"),
+    RequestTooSlow: Kind(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "The request arrived too slowly"),
+    HeadTooLarge: Kind(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The header is too large"),
     StoreUnavailable: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "store-unavailable", "The shared store doesn't answer"),
-    Later: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "This can't be done at present"),
+    Later: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable"),
 }
-UNEXPECTED: Final = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "Something failed on our side")
+UNEXPECTED: Final = Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "unexpected", "Unexpected error of the service")
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -103,8 +103,9 @@ def document_of(error: BaseException) -> tuple[Kind, Problem]:
     detail = "The request wasn't answered. Send it again; if it fails again, tell the service's owners."
     fields: tuple[BadField, ...] = ()
     if isinstance(error, InputError):
-        # `errors` lists the fields: don't repeat a hundred of them in the detail.
-        detail, fields = f"{len(error.fields)} to correct, each named in errors.", error.fields
+        # `errors` lists the fields, up to a hundred of them: the detail only counts them.
+        number = len(error.fields)
+        detail, fields = f"{number} invalid field{'' if number == 1 else 's'}, listed in errors.", error.fields
     elif isinstance(error, CustomerRiskError) and kind is not UNEXPECTED:
         detail = str(error)
     document = Problem(

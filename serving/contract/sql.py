@@ -1,4 +1,4 @@
-"""Quotes texts, names and paths of files for queries of DuckDB and BigQuery."""
+"""Quotes texts, names and file paths for SQL of DuckDB and BigQuery."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def google_identifier(name: str) -> str:
 
 
 def pattern_of(path: Path) -> str:
-    r"""Return the pattern that matches only this path; DuckDB's readers take every path for a pattern.
+    r"""Return the pattern that matches only this path; DuckDB reads every path as a pattern.
 
-    A backslash before `*`, `?` or `[` would be read as the escape of one, and can't itself be escaped: raises
-    ConfigError for a path that has both. To read any file, use `descriptor_path`.
+    Raises ConfigError for a path with a backslash and one of `* ? [`: DuckDB would read the backslash as an escape, and
+    it can't be escaped itself. `descriptor_path` has no such limit.
     """
     text = str(path)
     if "\\" in text and _MARKS.search(text):
@@ -42,5 +42,5 @@ def pattern_of(path: Path) -> str:
 
 
 def descriptor_path(descriptor: int) -> str:
-    """Return the path of an open file, by which DuckDB's readers find it whatever its name is."""
+    """Return the path of an open file, by which DuckDB can read it, whatever its name is."""
     return f"/dev/fd/{descriptor}"

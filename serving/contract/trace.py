@@ -1,6 +1,6 @@
 """Trace context (W3C): the trace that a request belongs to, for its log lines and its record.
 
-OpenTelemetry's propagator does the same in 5 us where this takes under 2: it makes a context of mappings on the way.
+OpenTelemetry's propagator takes 5 us for the same, this module less than 2.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 HEADER: Final = b"traceparent"
-# Version ff is forbidden, and so are identifiers of zeros. A later version may say more behind another dash.
+# Version ff and identifiers of zeros are invalid. Later versions may append fields.
 _PARENT: Final = re.compile(
     rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL
 )
@@ -20,10 +20,10 @@ _LONGEST: Final = 512
 
 
 class Trace(msgspec.Struct, frozen=True, gc=False):
-    """A span: a request's part in a trace.
+    """A span: the part of a trace that belongs to this request.
 
-    `trace_id` is 32 hex digits and `span_id`, this service's own part in it, 16; `parent_id` is the caller's, None
-    if the trace begins here. `sampled` says whether the caller keeps the trace.
+    `trace_id` has 32 hex digits, `span_id` and `parent_id` have 16. `parent_id` is the caller's span, None if the trace
+    begins here. `sampled` is whether the caller keeps the trace.
     """
 
     trace_id: str
@@ -46,5 +46,5 @@ def trace_of(traceparent: bytes | None) -> Trace:
 
 
 def _identifier(bits: int) -> str:
-    # It must be unique, not secret; the generator is seeded again after a fork. Zero isn't a valid identifier.
+    # Unique, not secret: Python seeds the generator again after a fork. Zero isn't a valid identifier.
     return f"{random.getrandbits(bits) or 1:0{bits // 4}x}"

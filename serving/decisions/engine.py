@@ -40,7 +40,7 @@ class Engine:
     def decide(self, read: ParsedRequest, *, now: float) -> Answer:
         """Return the answer to a parsed request; `now` is in seconds since 1970.
 
-        Patterns are looked for if transactions are given and the bundle has an action rule.
+        Patterns are searched if transactions are given and the bundle has an action rule.
         """
         encoded, values, warnings = None, read.values, read.warnings
         patterns: tuple[FoundPattern, ...] | None = None
@@ -73,14 +73,14 @@ class Engine:
         found = []
         for place in np.flatnonzero((values < self._low) | (values > self._high)).tolist():
             name, low, high = self.names[place], self._low[place], self._high[place]
-            detail = f"{name} is {values[place]:g}; plausible is {low:g} to {high:g}. Scored as it is."
+            detail = f"{name} is {values[place]:g}; plausible values are {low:g} to {high:g}. It was used unchanged."
             found.append(InputWarning("IMPLAUSIBLE_VALUE", pointer_to("/features", name) if given else "", detail))
         return found
 
 
 @compiled
 def any_beyond(values: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
-    """Return whether any of values float64[f] lies outside its bounds; NaN, which is missing, doesn't."""
+    """Return whether any of values float64[f] is outside its bounds; NaN, a missing value, never is."""
     for i in range(values.size):  # noqa: SIM110  compiled code takes no generators
         if values[i] < low[i] or values[i] > high[i]:
             return True

@@ -24,7 +24,7 @@ def create_service(model_name: str, rules: RuleSettings) -> Service:
 
 
 def _load(file: str | None) -> RuleSet:
-    """Return the rules. Raises ConfigError if they propose off-boarding, which needs patterns: rules find none."""
+    """Return the rules; raises ConfigError if they can propose off-boarding, which needs patterns: rules find none."""
     rules = load_rules(Path(file) if file else None)
     if rules.most == _TOO_MUCH:
         raise ConfigError(

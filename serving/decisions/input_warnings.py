@@ -16,21 +16,18 @@ from customer_risk.serving.contract.pointers import pointer_to
 
 MOST_WARNINGS: Final = 50  # in one answer
 # The important ones first: a caller may read only the first few.
-_ORDER: Final = {
-    code: place
-    for place, code in enumerate(
-        (
-            "RULES_ANSWERED",
-            "HISTORY_CUT",
-            "FUTURE_TIME",
-            "REPEATED_ROW",
-            "UNKNOWN_FIELD",
-            "UNKNOWN_CATEGORY",
-            "IMPLAUSIBLE_VALUE",
-            "DEFAULT_TAKEN",
-        )
-    )
-}
+WARNINGS: Final = (
+    "RULES_ANSWERED",
+    "HISTORY_CUT",
+    "FUTURE_TIME",
+    "REPEATED_ROW",
+    "UNKNOWN_FIELD",
+    "UNKNOWN_CATEGORY",
+    "IMPLAUSIBLE_VALUE",
+    "DEFAULT_TAKEN",
+    "MORE_WARNINGS",
+)
+_ORDER: Final = {code: place for place, code in enumerate(WARNINGS)}
 CLOCK_SKEW_SECONDS = 300  # how far a caller's clock may be ahead before its times count as future
 _AT_ROW = re.compile(r"^/transactions/(\d+)/([^/]+)$")
 
@@ -43,48 +40,45 @@ def find_input_warnings(history: History, *, complete: bool, now: float) -> tupl
     horizon = int((now + CLOCK_SKEW_SECONDS) * 1e6)
     if any_after(history.created, horizon):
         future = np.flatnonzero(history.created > horizon).tolist()
-        detail = (
-            f"{_count(future, 'transaction')} created in the future; scored as sent, since windows end at the last one."
-        )
+        number = _count(future, "transaction")
+        detail = f"{number} created in the future; scored as sent: time windows end at the last transaction."
         found.append(InputWarning("FUTURE_TIME", pointer_to("/transactions", future[0], "created_at"), detail))
     return tuple(found)
 
 
 def left_out(pointer: str, taken: str) -> InputWarning:
     """Return the warning that a field was left out, with the default that was used."""
-    return InputWarning("DEFAULT_TAKEN", pointer, f"Left out; taken as {taken}.")
+    return InputWarning("DEFAULT_TAKEN", pointer, f"Left out; scored as {taken}.")
 
 
 def profile_left_out(names: Sequence[str]) -> InputWarning:
-    """Return the one warning about the fields that a profile left out: at the field, or at the profile for several."""
+    """Return one warning about all fields that a profile left out; for several, it points at the profile."""
     if len(names) == 1:
         return left_out(pointer_to("/profile", names[0]), "unknown")
-    detail = f"{len(names)} fields left out; each taken as unknown: {', '.join(names)}."
+    detail = f"{len(names)} fields left out; each scored as unknown: {', '.join(names)}."
     return InputWarning("DEFAULT_TAKEN", "/profile", detail)
 
 
 def history_cut() -> InputWarning:
     """Return the warning that the history is incomplete."""
-    detail = "By your word the history is incomplete: what it leaves out can't speak for or against the customer."
+    detail = "history_complete is false: transactions that weren't sent don't affect the score."
     return InputWarning("HISTORY_CUT", "/history_complete", detail)
 
 
 def unknown_fields(pointers: Iterable[str], *, more: int = 0) -> list[InputWarning]:
-    """Return the warnings about fields that aren't read: one for each pointer, before them one for `more` fields.
+    """Return a warning for each unknown field in `pointers`, and before them one that counts all if there are `more`.
 
-    The first warning of a code is always listed, so that the number of fields is in the answer.
+    The first warning of a code is always listed, so that the answer has the number of fields.
     """
-    found = [
-        InputWarning("UNKNOWN_FIELD", pointer, "No field of this name is read; it was ignored.") for pointer in pointers
-    ]
+    found = [InputWarning("UNKNOWN_FIELD", pointer, "Unknown field; ignored.") for pointer in pointers]
     if more:
-        detail = f"{more:,} fields beside {len(found)} others are unknown; all were ignored."
+        detail = f"{more + len(found):,} unknown fields; all were ignored."
         found.insert(0, InputWarning("UNKNOWN_FIELD", "", detail))
     return found
 
 
 def important_first(warnings: Sequence[InputWarning]) -> tuple[InputWarning, ...]:
-    """Return warnings, the important ones first, at most MOST_WARNINGS; if there are more, the last one counts them.
+    """Return at most MOST_WARNINGS warnings, the most important first; a last one counts those that were dropped.
 
     The first of each code is always listed.
     """
@@ -95,7 +89,7 @@ def important_first(warnings: Sequence[InputWarning]) -> tuple[InputWarning, ...
         kept = [warnings[place] for place in sorted(order[:MOST_WARNINGS])]
     kept.sort(key=lambda each: _ORDER.get(each.code, len(_ORDER)))
     if more > 0:
-        kept.append(InputWarning("MORE_WARNINGS", "", f"{more} more of the same kinds are not listed."))
+        kept.append(InputWarning("MORE_WARNINGS", "", f"{more} more warnings with these codes are not listed."))
     return tuple(kept)
 
 
@@ -123,7 +117,7 @@ def _repeated(history: History) -> list[InputWarning]:
         seen.add(row)
     if not again:
         return []
-    detail = f"{_count(again, 'whole row')} repeating an earlier one; each counts once."
+    detail = f"{_count(again, 'repeated row')}; each repeated row counts once."
     return [InputWarning("REPEATED_ROW", pointer_to("/transactions", again[0]), detail)]
 
 

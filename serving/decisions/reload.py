@@ -1,4 +1,4 @@
-"""Reloading: another bundle is detected and verified while serving, and used only if it is valid."""
+"""Reloads the bundle while serving: detects another bundle, verifies it, and uses it only if it is valid."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Reloader:
             # Resolve links once: a link that is changed meanwhile must not mix two bundles.
             bundle = load_verified(self._folder.resolve())
             if identity(self._folder) != seen:  # replaced while it was read: `watch` loads the new one
-                raise BundleAltered(f"{self._folder} changed while it was read.", remedy="It will be read again.")  # noqa: TRY301  one place notes every refusal
+                raise BundleAltered(f"{self._folder} changed while it was read.", remedy="It will be read again.")  # noqa: TRY301  one place handles every refusal
         except Exception as error:
             self._note("refused", self.state.version, str(error))
             raise
@@ -88,8 +88,8 @@ class Reloader:
             before, began, self.loading = self.state.version, time.perf_counter(), True
             try:
                 result = await run_on_daemon_thread(self.load)
-            except Exception as error:  # noqa: BLE001  whatever is wrong with it, the last good bundle goes on
-                kept = f"bundle {before[:12]} goes on answering" if before else "not ready"
+            except Exception as error:  # noqa: BLE001  the last valid bundle stays in use
+                kept = f"bundle {before[:12]} keeps answering" if before else "not ready"
                 _log.error("%s: %s", kept, error, exc_info=not isinstance(error, CustomerRiskError))
                 return "refused"
             finally:
@@ -111,7 +111,7 @@ class Reloader:
 
 
 def identity(folder: Path) -> Identity:
-    """Return each file's name, inode, size and time, which change with the bundle; follows symbolic links."""
+    """Return the name, inode, size and time of each file, which change with the bundle; symbolic links are followed."""
     found: list[tuple[object, ...]] = []
     with contextlib.suppress(OSError):
         for path in sorted(folder.iterdir()):

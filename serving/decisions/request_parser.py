@@ -1,4 +1,4 @@
-"""Parsing of requests: a valid request in one pass, any other field by field."""
+"""Parses requests: a valid request in one pass, an invalid one field by field."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _NO_VALUES: Final = np.empty(0)
 _PERSON: Final = attrgetter(*Person._fields)
 
 
-@dataclass(slots=True, eq=False)  # not frozen, which would triple the cost of making one
+@dataclass(slots=True, eq=False)  # not frozen: that would triple the cost of creating one
 class ParsedRequest:
     """A valid request, and the warnings that its parsing found.
 
-    It holds a `person` with a `history`, or else features: `values` float64[f] in the order of the model's, NaN where
-    missing. Pointers in `warnings` are by row; `as_sent` turns them if the transactions came `in_columns`.
+    It has a `person` and a `history`, or features: `values` float64[f] in the model's order, NaN where missing.
+    Pointers in `warnings` are by row; `as_sent` converts them if the transactions were sent `in_columns`.
     """
 
     customer_id: str
@@ -63,7 +63,7 @@ class ParsedRequest:
     history_complete: bool = True
 
     def as_sent(self, warnings: Sequence[InputWarning]) -> tuple[InputWarning, ...]:
-        """Return warnings whose pointers are by row or by column, as the transactions were sent."""
+        """Return the warnings with pointers by row or by column, as the transactions were sent."""
         return tuple(by_column(each) for each in warnings) if self.in_columns else tuple(warnings)
 
 
@@ -84,7 +84,7 @@ class RequestParser:
         self._lenient_decoder = msgspec.json.Decoder(LenientRequest, dec_hook=decode_hook)
 
     def read(self, body: bytes, *, now: float, at: str = "") -> ParsedRequest:
-        """Return the parsed body, or one of several that `at` points at; `now` is in seconds since 1970.
+        """Return the parsed body; `at` points at it within its call; `now` is in seconds since 1970.
 
         Raises MalformedBody, or InputError naming every bad field.
         """
@@ -157,25 +157,24 @@ class RequestParser:
             faults = find_faults(body, known=self._known, wanted=self._required, at=at)
             if faults.bad:
                 raise InputError(tuple(faults.bad))
-            # Unknown fields are the only faults. Without them the fast pass, which defines what is valid, must succeed.
+            # Only unknown or repeated fields are left as faults. Without them, the fast pass must succeed.
             read = self._read(self._leniently(body), now)
         except FieldRepeated as error:
             raise MalformedBody(
-                "A field occurs more than once in one object, and not each time with a valid value.",
-                remedy="Send each field once.",
+                "An object has the same field more than once, with an invalid value.", remedy="Send each field once."
             ) from error
         except NotJson as error:
             raise not_json(body, cause or _cause(body)) from error
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise not_json(body, error) from error
         if read is None:
-            raise AssertionError("the two passes disagree about what is sound")
+            raise AssertionError("the two passes disagree on whether the request is valid")
         unknown = unknown_fields((pointer.removeprefix(at) for pointer in faults.unknown), more=faults.more_unknown)
         return _with(read, unknown) if unknown else read
 
 
 def _with_rows(request: Any) -> Any:
-    """Decode a request's transactions, some at a time, so that other threads can run in between."""
+    """Decode a request's transactions in parts, so that other threads can run in between."""
     text = request.transactions
     if text is UNSET:
         return request
@@ -214,7 +213,7 @@ def _with(read: ParsedRequest, unknown: Sequence[InputWarning]) -> ParsedRequest
 
 @lru_cache(maxsize=4096)
 def _absent(missing: tuple[bool, ...]) -> tuple[InputWarning, ...]:
-    """Return the warning about a profile's missing fields; it is cached, because few combinations occur."""
+    """Return the warning about a profile's missing fields, cached because few combinations occur."""
     return (profile_left_out([name for name, each in zip(Person._fields, missing, strict=True) if each]),)
 
 

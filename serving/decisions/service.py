@@ -1,4 +1,4 @@
-"""The service behind every protocol: it answers with the verified bundle, or by rules if that can't."""
+"""The service behind every protocol: it answers with the verified bundle, or with rules if the model can't answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Why = Literal["forced", "no-bundle", "fault"]
 
 _READER: Final = RequestParser(known=NAMES, wanted=None)  # for rules, which need no particular feature
-_QUIET_SECONDS: Final = 1.0  # between two log lines of faults: thousands a second would hide the first
+_QUIET_SECONDS: Final = 1.0  # between two log lines about faults, so that thousands of them don't hide the first
 _log = logging.getLogger("serving")
 
 
@@ -35,15 +35,14 @@ class Fallback(Protocol):
     model: ModelName
 
     def decide(self, read: ParsedRequest, names: tuple[str, ...], *, now: float, why: Why) -> Answer:
-        """Answer a parsed request, with a warning that says why rules did; `names` are those of its values."""
+        """Answer a parsed request, with a warning that says why rules answer; `names` are the names of its values."""
 
 
 class Service:
     """Answers under the model's `name`; `clock` returns the time in seconds since 1970. `offload` reads large bodies.
 
-    `fallback` answers if the model can't: while it is `forced`, when scoring fails, and before there is a bundle if
-    `without_bundle`. The service is ready while it can answer, every required condition holds and it isn't
-    `draining`.
+    `fallback` answers instead of the model while it is `forced`, if scoring fails, and, with `without_bundle`, before
+    there is a bundle. The service is ready while it can answer, all required conditions hold and it isn't `draining`.
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class Service:
         self._decider = Engine(bundle, name=self.name)
 
     def require(self, name: str, holds: Callable[[], bool]) -> None:
-        """Make readiness depend on `holds()`, which is called often and must return at once; the log shows `name`."""
+        """Make readiness depend on `holds()`, which is called often and must not block; the log shows `name`."""
         self._conditions[name] = holds
 
     @property
@@ -94,7 +93,7 @@ class Service:
         return self._decider is not None or (self._fallback is not None and self._without_bundle)
 
     def model(self) -> ModelName:
-        """Return the name and version of what answers now; raises NotReady if nothing can."""
+        """Return the name and version of the model or rules that answer now; raises NotReady if neither can."""
         if self._fallback is not None and (self.forced or (self._decider is None and self._without_bundle)):
             return self._fallback.model
         return self._deciding().model
@@ -128,10 +127,10 @@ class Service:
                 return decider.decide(read, now=now)
             try:
                 return decider.decide(read, now=now)
-            except Exception:  # noqa: BLE001  whatever the fault, rules are there for it
+            except Exception:  # noqa: BLE001  rules answer whatever the fault is
                 self._note(now)
                 return self._by_rules(self._fallback, read, decider.names, now, "fault")
-        if self._fallback is None:  # forced, with nothing to fall back on
+        if self._fallback is None:  # forced, but there are no rules
             return self._deciding().decide(read, now=now)
         names = _READER.names if decider is None else decider.names
         return self._by_rules(self._fallback, read, names, now, "forced" if self.forced else "no-bundle")
@@ -146,13 +145,13 @@ class Service:
     def _note(self, now: float) -> None:
         if abs(now - self._logged) >= _QUIET_SECONDS:
             self._logged = now
-            _log.exception("an answer failed; rules take its place where they can")
+            _log.exception("an answer failed; rules answer instead if they can")
 
     def _decider_or_none(self) -> Engine | None:
-        """Return what decides; None if rules may answer without it."""
+        """Return the engine; None if rules may answer without it."""
         return self._decider if self.answering and self._fallback is not None else self._deciding()
 
     def _deciding(self) -> Engine:
         if self._decider is None:
-            raise NotReady("No bundle is verified yet.", remedy="Try again shortly; /v2/health/ready says when.")
+            raise NotReady("No bundle is verified yet.", remedy="Try again once /v2/health/ready returns 200.")
         return self._decider

@@ -1,4 +1,4 @@
-"""The administrators' switches, which all workers of a pod share through a small file."""
+"""The administrators' switches, which the workers of a pod share in a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from customer_risk.model.files import read_file
 if TYPE_CHECKING:
     from customer_risk.serving.decisions.service import Service
 
-_LOOK_SECONDS: Final = 0.25
+_CHECK_SECONDS: Final = 0.25
 _log = logging.getLogger("serving")
 
 
@@ -35,7 +35,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
 class SwitchFile:
     """Applies the switches in `folder` to this worker's `service`, and calls `reload` when one is ordered.
 
-    The folder is the pod's own: switches survive a worker, not the pod.
+    The folder belongs to the pod: switches outlive a worker, but not the pod.
     """
 
     def __init__(self, folder: Path, service: Service, reload: Callable[[], Awaitable[object]]) -> None:
@@ -55,7 +55,7 @@ class SwitchFile:
     async def change(self, changed: Callable[[Switches], Switches]) -> None:
         """Change the switches for every worker, this one at once; raises OSError if they can't be stored.
 
-        `changed` is called with the switches in the file, which another worker may have changed since the last look.
+        `changed` is called with the switches in the file, which another worker may have changed.
         """
         with self._path.with_suffix(".lock").open("wb") as alone:
             fcntl.flock(alone, fcntl.LOCK_EX)  # held for one small write
@@ -73,8 +73,8 @@ class SwitchFile:
         except FileNotFoundError:
             return
         except (OSError, msgspec.DecodeError) as error:
-            if str(error) != self._logged:  # log an error once, not at every look
-                _log.warning("the switches in %s can't be read, the last ones hold: %s", self._path, error)
+            if str(error) != self._logged:  # log an error once, not at every check
+                _log.warning("the switches in %s can't be read; the last ones stay in force: %s", self._path, error)
             self._logged = str(error)
             return
         before, self._applied, self._seen, self._logged = self._applied, switches, seen, ""
@@ -103,5 +103,5 @@ class SwitchFile:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_CHECK_SECONDS)
             await self.apply()

@@ -1,12 +1,13 @@
-"""Finds every bad field of a request, by JSON pointer: the slow pass, for requests that the fast one refuses.
+"""Finds the invalid fields of a request that the fast pass refuses, with their JSON pointers.
 
-The search reads the text value by value. It names at most MOST_FAULTS bad fields, and ends at the next one.
+The search reads the text value by value, and ends after MOST_FAULTS invalid fields.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 import types
 from collections.abc import Callable, Collection, Mapping
@@ -35,18 +36,18 @@ from customer_risk.serving.contract.request import (
 )
 from customer_risk.serving.offload import MOST_ON_LOOP
 
-_TIMES = {"created_at": Time, "completed_at": TimeOrNull}  # checked here; the fast pass reads times in bulk
-MOST_FAULTS = 100  # named in one refusal; a body may hold a hundred thousand
+_TIMES = {"created_at": Time, "completed_at": TimeOrNull}  # checked here; the fast pass parses all times together
+MOST_FAULTS = 100  # named in one refusal; a body may have a hundred thousand
 MOST_UNKNOWN = 100
 _LONGEST_NUMBER: Final = 4000  # digits; Python converts no more than 4,300
-_MOST_OTHERS: Final = 10_000  # fields in one object that aren't read
+_MOST_OTHERS: Final = 10_000  # unknown fields in one object
 _FEW: Final = 8  # values that are checked one by one
-_LONG_NUMBER: Final = re.compile(rb"[0-9]{%d}" % _LONGEST_NUMBER)
+_HUGE_NUMBER: Final = re.compile(rb"[0-9]{200}|[eE]\+?[0-9]{3}")  # can be more than Python's int or float can hold
 _KINDS: Final = {ord("{"): "an object", ord("["): "a list", ord('"'): "a string"}
 
 
 class FieldRepeated(ValueError):
-    """A field occurs more than once in one object, with a bad value first: only a small body is read nevertheless."""
+    """An object has the same field more than once, first with an invalid value: only a small body may have that."""
 
 
 class _NotFinite(ValueError):
@@ -54,7 +55,7 @@ class _NotFinite(ValueError):
 
 
 class NotATime(ValueError):
-    """One of several texts isn't a time with a zone."""
+    """One of several texts isn't a time with a time zone."""
 
 
 Examine = Callable[[Span, str], None]
@@ -62,16 +63,16 @@ Examine = Callable[[Span, str], None]
 
 @dataclass(slots=True)
 class Faults:
-    """Bad fields (`bad`), and the pointers of fields that aren't read (`unknown`)."""
+    """Invalid fields (`bad`), and the pointers of `unknown` fields."""
 
     bad: list[BadField] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     more_unknown: int = 0  # number of fields beyond the first MOST_UNKNOWN
 
     def add(self, pointer: str, detail: str) -> None:
-        """Add one bad field; beyond MOST_FAULTS, raise InputError with all of them and a line that says so."""
+        """Add one invalid field; beyond MOST_FAULTS, raise InputError with those and a note that there are more."""
         if len(self.bad) == MOST_FAULTS:
-            more = BadField("", f"more than {MOST_FAULTS} fields are bad; the rest are not listed")
+            more = BadField("", f"more than {MOST_FAULTS} fields are invalid; only these are listed")
             raise InputError((*self.bad, more))
         self.bad.append(BadField(pointer, detail))
 
@@ -84,15 +85,15 @@ class Faults:
 
 
 def find_faults(body: bytes, *, known: Collection[str], wanted: Collection[str], at: str = "") -> Faults:
-    """Return the faults of a request's JSON; NaN and Infinity, which aren't JSON, are bad values of their fields.
+    """Return the faults of a request's JSON; NaN and Infinity, which aren't JSON, are invalid values of their fields.
 
-    `known` are the features that exist, `wanted` those that must be given; `at` points at the document. Raises NotJson,
-    FieldRepeated, and InputError at more than MOST_FAULTS faults; the rest of the body isn't read then.
+    `known` are the features that exist, `wanted` those that are required; `at` points at the document. Raises NotJson,
+    FieldRepeated, and InputError beyond MOST_FAULTS faults, without reading the rest of the body.
     """
     search = _Search(body)
     try:
         body.decode()
-        if len(body) <= MOST_ON_LOOP:  # a larger body is decoded as a whole only if no field is bad
+        if len(body) <= MOST_ON_LOOP:  # a larger body is decoded as a whole only if no field is invalid
             last_values(body)
         search.request(json_scanner.whole(search.text), known, wanted, at)
     except (UnicodeDecodeError, RecursionError) as error:
@@ -115,10 +116,10 @@ class _Search:
         has_rows = "profile" in found or "transactions" in found
         if "features" in found:
             if has_rows:
-                self.faults.add(pointer_to(at, "features"), "can't stand beside profile or transactions")
+                self.faults.add(pointer_to(at, "features"), "can't be combined with profile or transactions")
             self._features(found["features"], known, wanted, pointer_to(at, "features"))
         elif not has_rows:
-            self.faults.add(at, "must hold profile and transactions, or features")
+            self.faults.add(at, "must have profile and transactions, or features")
         if has_rows:
             for name, examine in (("profile", self._profile), ("transactions", self._transactions)):
                 if name in found:
@@ -163,7 +164,7 @@ class _Search:
         first = next(iter(lengths), "")
         for name, length in lengths.items():
             if length != lengths[first]:
-                self.faults.add(pointer_to(at, name), f"holds {length} values where {first} holds {lengths[first]}")
+                self.faults.add(pointer_to(at, name), f"has {length} values, but {first} has {lengths[first]}")
 
     def _features(self, span: Span, known: Collection[str], wanted: Collection[str], at: str) -> None:
         if not self._is_object(span, at):
@@ -175,16 +176,16 @@ class _Search:
                 found[name] = value
             elif name not in unknown:
                 unknown.add(name)
-                self.faults.add(pointer_to(at, name), "there is no feature of this name")
+                self.faults.add(pointer_to(at, name), "unknown feature")
         for name, value in found.items():
             if self.text[value.begin : value.end] != b"null":
                 self._check(value, Number, pointer_to(at, name))
         for name in wanted:
             if name not in found:
-                self.faults.add(pointer_to(at, name), "is required by the model; give null where it is missing")
+                self.faults.add(pointer_to(at, name), "is required by the model; send null if it is missing")
 
     def _list(self, span: Span, sound: Callable[[bytes], object], at: str, examine: Examine) -> int:
-        """Check the values of a list and return their number; `sound` raises if one of several values is bad."""
+        """Check the values of a list and return their number; `sound` raises if one of several values is invalid."""
         seen = 0
         for found in json_scanner.elements(self.text, span):
             self._run(found, seen, sound, at, examine)
@@ -194,12 +195,12 @@ class _Search:
     def _run(
         self, found: NDArray[np.int64], first: int, sound: Callable[[bytes], object], at: str, examine: Examine
     ) -> None:
-        """Check consecutive values, the first at index `first`; halve them until the bad ones are found."""
+        """Check consecutive values, the first at index `first`; halve them until the invalid ones are found."""
         text = self.text[found[0, 0] : found[-1, 1]]
         replaced = self.text is not self._sent and text != self._sent[found[0, 0] : found[-1, 1]]
         try:
             if replaced:
-                raise _NotFinite  # noqa: TRY301  handled as any bad value
+                raise _NotFinite  # noqa: TRY301  handled like any invalid value
             sound(b"[%b]" % text)
         except (msgspec.DecodeError, NotATime, _NotFinite) as error:
             if len(found) > _FEW:
@@ -222,7 +223,7 @@ class _Search:
         strict = kind.__struct_config__.forbid_unknown_fields
         found = self._known_members(span, kinds, at, strict=strict)
         for name, wanted in kinds.items():
-            if name in by_hand or wanted is Any:  # an unread field may hold any value
+            if name in by_hand or wanted is Any:  # an unread field may have any value
                 continue
             if name in found:
                 self._check(found[name], wanted, pointer_to(at, name))
@@ -241,7 +242,7 @@ class _Search:
                 continue
             others += 1
             if others > _MOST_OTHERS:
-                self.faults.add(at, f"holds more than {_MOST_OTHERS:,} fields that aren't read")
+                self.faults.add(at, f"has more than {_MOST_OTHERS:,} unknown fields")
                 break
             if strict and name not in noted:
                 self.faults.ignore(at, name)
@@ -249,7 +250,7 @@ class _Search:
         return found
 
     def _check(self, span: Span, kind: Any, at: str) -> None:
-        """Check one value with msgspec, so that this search can't differ from the fast pass."""
+        """Check one value with msgspec, as the fast pass does."""
         if self.text[span.begin] != self._sent[span.begin]:
             self.faults.add(at, f"expected {_description(kind)}; got {self._kind(span)}")
             return
@@ -298,7 +299,7 @@ def _required(kind: type[msgspec.Struct]) -> frozenset[str]:
 
 
 def _given(hint: Any) -> Any:
-    """Return a union without UNSET, which stands for an absent field."""
+    """Return a union without UNSET, the value of an absent field."""
     if get_origin(hint) not in {Union, types.UnionType}:
         return hint
     kept = [part for part in get_args(hint) if part is not msgspec.UnsetType]
@@ -341,17 +342,26 @@ def column_decoders() -> Mapping[str, msgspec.json.Decoder[Any]]:
 
 
 def last_values(body: bytes) -> bytes:
-    """Return a small body with the last value of each field alone; raises NotJson."""
+    """Return a small body with only the last value of each field; raises NotJson.
+
+    A number that Python can't hold becomes a string: no field that is read accepts such a number.
+    """
+    # The hooks are called for each number: pass them only if a number needs them.
+    hooks: Any = {"parse_int": _integer, "parse_float": _float} if _HUGE_NUMBER.search(body) else {}
     try:
-        # `parse_int` is called for each number: pass it only if a number needs it. Decode first: json reads UTF-16 too.
-        document = json.loads(body.decode(), parse_int=_integer if _LONG_NUMBER.search(body) else None)
+        document = json.loads(body.decode(), **hooks)  # `json` also accepts UTF-16: decode first
         return json.dumps(document, ensure_ascii=False).encode()  # encoding fails for lone surrogates
     except (ValueError, RecursionError) as error:
         raise NotJson from error
 
 
-def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) <= _LONGEST_NUMBER else digits
+def _integer(text: str) -> int | str:
+    return int(text) if len(text) <= _LONGEST_NUMBER else text
+
+
+def _float(text: str) -> float | str:
+    value = float(text)
+    return value if math.isfinite(value) else text
 
 
 def _description(kind: Any) -> str:

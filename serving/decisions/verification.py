@@ -1,4 +1,4 @@
-"""Loads a bundle for serving; a service answers its golden requests as it answers all others."""
+"""Loads a bundle for serving, and checks that a service answers its golden requests."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def load_verified(folder: Path) -> Bundle:
-    """Load a bundle; a service made for this check answers the golden requests.
+    """Load a bundle; a service created for this check answers the golden requests.
 
-    Raises what `load_bundle` raises: also GoldenMismatch if the service refuses a golden request.
+    Raises the errors of `load_bundle`, and GoldenMismatch if the service refuses a golden request.
     """
     bundle = load_bundle(folder, verify_golden=False)
     service = Service(bundle.manifest.name)
@@ -34,10 +34,10 @@ def load_verified(folder: Path) -> Bundle:
         except (InputError, MalformedBody) as error:
             raise GoldenMismatch(
                 f"{folder / 'golden.json'}: the request {request.get('customer_id')} is refused here: {error}",
-                remedy="Make the bundle anew with this install, or install the customer-risk that made it.",
+                remedy="Make the bundle again with this install, or install the version of customer-risk that made it.",
             ) from error
         if isinstance(given.decision, Ruling):
-            raise AssertionError("a service without rules answers with its model")  # noqa: TRY004  not the caller's
+            raise AssertionError("a service without rules answers with its model")  # noqa: TRY004  not a wrong argument
         return golden_answer(given.decision, given.basis.names, given.basis.values)
 
     check_golden(answer, bundle.golden, made_on=made_on(bundle.manifest), where=folder / "golden.json")

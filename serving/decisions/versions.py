@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class Versions(NamedTuple):
-    """Versions of the rule that leads to an action and of the texts of reasons and patterns."""
+    """The versions of the action rule and of the texts of reasons and patterns."""
 
     action_rule: int
     wordings: int
 
 
 def versions_of(manifest: Manifest) -> Versions:
-    """Return the versions of a bundle; a bundle that names no versions has version 1 of both."""
+    """Return the versions of a bundle: version 1 if its manifest has none."""
     rule = manifest.action_rule
     return Versions(BY_SEGMENT if rule is UNSET else rule.version, manifest.wordings_version)

@@ -1,4 +1,4 @@
-"""Calls about several customers, which are refused as a whole if one of them can't be answered."""
+"""Calls about several customers: if one customer can't be answered, the whole call is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of every request: admit, decide or refuse, record, commit, notify the observers."""
+"""The steps of every request: admit it, decide or refuse, record, commit, notify the observers."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Observer(Protocol):
 
 
 class Exchange:
-    """Answers requests with `service`, within what `access` allows, and notifies `observers` of outcomes.
+    """Answers requests with `service` as `access` allows, and notifies `observers` of the outcomes.
 
-    `answer` and `refuse` return an outcome that isn't final: don't send it; no observer was notified of it.
+    `answer` and `refuse` return an outcome that isn't final: don't send it yet; no observer was notified of it.
     `commit` makes it final; a decision whose record can't be made durable becomes a refusal. Any thread may call.
 
     As a component of a worker it makes the recorder with `record` after the fork (None: nothing is recorded).
@@ -77,7 +77,7 @@ class Exchange:
 
     @property
     def recordable(self) -> bool:
-        """Whether decisions can be recorded, or needn't be."""
+        """Whether decisions can be recorded, or need no record."""
         return self._recorder is None or self._recorder.ready
 
     @property
@@ -86,26 +86,26 @@ class Exchange:
         return self._recorder is not None and self._recorder.failing
 
     def answer(self, body: bytes, context: RequestContext, *, at: str = "", naming: bool = False) -> Outcome:
-        """Answer one request's body; `at` points at it within the call's body.
+        """Answer the body of one request; `at` points at it within the call's body.
 
-        With `naming`, a refusal has the customer's id if the body has a valid one.
+        With `naming`, a refusal has the customer's id if the body has a valid id.
         """
         began = time.perf_counter()
         try:
             return self.keep(self.service.answer(body, at=at), context, time.perf_counter() - began)
-        except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an outcome
+        except Exception as error:  # noqa: BLE001  the caller gets an outcome after any error
             refused = self.refuse(error, context)
             return refused._replace(customer_id=customer_of(body)) if naming else refused
 
     async def answer_large(
         self, body: bytes, context: RequestContext, *, at: str = "", naming: bool = False
     ) -> Outcome:
-        """Answer as `answer` does, a body of any size; a large one is read on a thread."""
+        """Answer a body of any size as `answer` does; a large body is read on a thread."""
         began = time.perf_counter()
         try:
             answer = await self.service.offload.call(len(body), self.service.answer, body, at=at)
             return self.keep(answer, context, time.perf_counter() - began)
-        except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an outcome
+        except Exception as error:  # noqa: BLE001  the caller gets an outcome after any error
             refused = self.refuse(error, context)
             if not naming:
                 return refused
@@ -129,15 +129,15 @@ class Exchange:
     def commit(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Make outcomes final and notify the observers; return the final ones in the same order.
 
-        A commit includes what was recorded for other requests. If it fails, their decisions become refusals as well
-        when they commit.
+        A commit includes the records of other requests. If it fails, the decisions of those requests also become
+        refusals when they commit.
         """
         batch, self._batch = self._batch, self._batch + 1
         lost = None
         try:
             if self._recorder is not None:
                 self._recorder.commit()
-        except Exception as error:  # noqa: BLE001  whatever fails, the callers get an outcome
+        except Exception as error:  # noqa: BLE001  the callers get an outcome after any error
             lost = self._failed[batch] = refused_for(error, RequestContext(""))._replace(unrecorded=True)
             if len(self._failed) > _KEPT_FAILURES:
                 del self._failed[next(iter(self._failed))]
@@ -146,8 +146,8 @@ class Exchange:
             for observer in self._observers:
                 for outcome in final:
                     observer.observe(outcome)
-        except Exception:  # noqa: BLE001  the callers get their answers all the same
-            _log.exception("an outcome wasn't counted or logged")
+        except Exception:  # noqa: BLE001  the callers get their answers anyway
+            _log.exception("an outcome couldn't be counted or logged")
         return final
 
     def commit_all(self, outcomes: Sequence[Outcome]) -> list[Outcome]:

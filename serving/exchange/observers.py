@@ -1,4 +1,4 @@
-"""The observers of a worker: its metrics, and the log of requests."""
+"""The observers of a worker: metrics and the request log."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _NO_CALL: Final[tuple[RequestContext, Trace | None]] = (RequestContext(""), None
 
 
 class LogObserver:
-    """Logs a share of the decisions, each unexpected error, and the service's other failures.
+    """Logs a share of the calls, each unexpected error, and the service's other failures.
 
-    The lines of one call have one trace, so that the share is of calls: a batch is logged as a whole or not at all.
+    All lines of a call have the same trace: a batch is logged as a whole or not at all.
     """
 
     def __init__(self, log: RequestLog) -> None:
         self._log = log
-        self._call = _NO_CALL  # the last call that named no trace, and its new one if anything of it is logged
+        self._call = _NO_CALL  # the last call without a trace, and its new trace if the call is logged
 
     def observe(self, outcome: Outcome) -> None:
         """Log an outcome if it is in the logged share or a failure of the service."""

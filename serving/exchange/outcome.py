@@ -1,4 +1,4 @@
-"""Where a request came from, and its outcome: an answer or a refusal."""
+"""The context of a request, and its outcome: an answer or a refusal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class RequestContext(NamedTuple):
-    """Where a request came from.
+    """The context of a request.
 
-    `route` names the entrance for metrics, the log and the record. `caller` is None before authentication, `trace` None
-    if the caller named no trace. `began` is `time.perf_counter()` when the request began; 0 if its duration isn't
-    observed.
+    `route` is the name of the entrance in metrics, the log and the record. `caller` is None before authentication,
+    `trace` is None if the caller sent none. `began` is `time.perf_counter()` when the request began; 0 if its duration
+    isn't observed.
     """
 
     route: str
@@ -50,7 +50,7 @@ current: Final[ContextVar[RequestContext]] = ContextVar("request", default=_NOWH
 
 
 class Decided(NamedTuple):
-    """A decision, and the seconds from the request's whole body to it; below 0 if unknown.
+    """A decision, and the seconds that it took once the body was complete; below 0 if unknown.
 
     `batch` numbers the commit that makes its record durable.
     """
@@ -77,10 +77,9 @@ class Decided(NamedTuple):
 class Refused(NamedTuple):
     """A refusal: its kind, its problem document, and the HTTP headers beside it.
 
-    `retry_after` is in seconds, None if the request can't be repeated with success. `unrecorded` says that there was a
-    decision whose record can't be written. `customer_id` is None unless it was read for an item of a batch or a file.
-    The error itself is held only if it is unexpected or a MemoryError, for the log and for jobs: its traceback keeps
-    the request's body in memory.
+    `retry_after` is in seconds, None if a retry can't succeed. `unrecorded` is whether there was a decision whose
+    record can't be written. `customer_id` is None unless it was read for an item of a batch or a file. The error itself
+    is kept only if it is unexpected or a MemoryError, for the log and for jobs: its traceback keeps the body in memory.
     """
 
     kind: Kind
@@ -106,7 +105,7 @@ Outcome = Decided | Refused
 
 
 class NotAnswered(Exception):
-    """Ends a call that is refused with `refused`, which is final already."""
+    """Ends a call whose refusal, `refused`, is final."""
 
     def __init__(self, refused: Refused) -> None:
         super().__init__(refused.problem.detail)

@@ -1,1 +1,1 @@
-"""The HTTP server: connections, admission, and the paths that KServe doesn't answer."""
+"""The HTTP server: connections, admission, and the paths that aren't KServe's."""

@@ -14,10 +14,10 @@ _log = logging.getLogger("serving")
 
 
 class Acceptor:
-    """Accepts connections on `listening`; `make` makes the protocol of each.
+    """Accepts connections on `listening`; `make` returns a protocol for each.
 
-    libuv accepts one connection in a turn of the event loop. Under overload a turn lasts for tens of milliseconds: many
-    new connections would then delay health checks by seconds.
+    libuv accepts one connection in each turn of the event loop. Under overload a turn takes tens of milliseconds, so
+    that many new connections would delay health checks by seconds.
     """
 
     def __init__(self, listening: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
@@ -48,7 +48,7 @@ class Acceptor:
             except ConnectionAbortedError:  # the client disconnected before
                 continue
             except OSError as error:  # no free descriptor: wait until another connection ends
-                _log.warning("connections have to wait: %s", error)
+                _log.warning("new connections have to wait: %s", error)
                 self._loop.remove_reader(self._listening.fileno())
                 self._paused = self._loop.call_later(_PAUSE_SECONDS, self._resume)
                 return
@@ -60,4 +60,4 @@ class Acceptor:
     def _taken(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.warning("a connection was lost as it was taken up: %s", error)
+            _log.warning("a connection was lost while it was accepted: %s", error)

@@ -1,10 +1,10 @@
-"""How long a request waits for the event loop, and whether that is too long.
+"""Estimates how long a request waits for the event loop, and refuses it if that is too long.
 
-A worker answers one request after the other. Requests wait in two places: in sockets that the current turn of the
-event loop has found readable but not read yet, and in tasks that were started but haven't run. The estimate is the
-time that the turn has lasted so far; for a request that is answered in a task, plus the number of waiting tasks times
-the cost of a request. A request that is answered as soon as it is read doesn't wait for tasks. It may have arrived
-during the turn before, which can't be measured: therefore its bound is half of `most_wait`.
+A worker answers one request after the other. Requests wait in sockets that the current turn of the event loop has
+found readable but hasn't read, and in tasks that haven't run yet. The estimate is the time since the turn began. For a
+request that is answered in a task, the number of waiting tasks times the cost of a request is added. A request that is
+answered as soon as it is read doesn't wait for tasks. It may have arrived during the previous turn, which can't be
+measured: therefore its bound is half of `most_wait`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from customer_risk.serving.errors import Overloaded
 _LENIENCE: Final = 10
 _WINDOW: Final = 64  # answers between two readings of the CPU clock, which cost a system call each
 _WEIGHT: Final = 0.2  # of a new window in the running mean
-_EACH: Final = 200e-6  # seconds: the cost of a request before any was measured
+_EACH: Final = 200e-6  # seconds: the assumed cost of a request until it is measured
 
 
 def _ignore(*_: object) -> None:
@@ -28,14 +28,14 @@ def _ignore(*_: object) -> None:
 
 def overloaded() -> Overloaded:
     """Return the error for a request that isn't admitted."""
-    return Overloaded("More requests wait than can be answered in time.", remedy="Send it again later.")
+    return Overloaded("More requests are waiting than can be answered in time.", remedy="Send it again later.")
 
 
 class Admission:
     """One worker's queue; refuses requests once the wait exceeds `most_wait` seconds (0: never).
 
-    While `lenient()` the bound is ten times as long: loading another bundle holds the interpreter for a moment, and no
-    request is to fail for it. `shed()` is called for each refusal, `waited(seconds)` for each admitted request.
+    While `lenient()` the bound is ten times as long: loading another bundle blocks the interpreter for a moment, which
+    shouldn't cause refusals. `shed()` is called for each refusal, `waited(seconds)` for each admitted request.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class Admission:
         self._cpu_then = 0.0
 
     def admits(self, *, directly: bool = False, again: bool = False) -> bool:
-        """Return whether a request that was just read is to be answered, `directly` or in a task; count it either way.
+        """Return whether to answer a request that was just read, `directly` or in a task; count it in both cases.
 
-        `again` says that its connection has had a request in this turn of the event loop. Half of the bound applies
-        then, so that a client that sends many requests at once doesn't make others wait.
+        `again` is whether its connection already had a request in this turn of the event loop. Then half of the bound
+        applies, so that a client that sends many requests at once doesn't make others wait.
         """
         wait = self.wait(directly=directly)
         most = self._most / 2 if directly else self._most
@@ -93,7 +93,7 @@ class Admission:
         self.answered()
 
     def answered(self) -> None:
-        """Update the cost of a request: the thread's CPU time over many, which slow clients don't affect."""
+        """Update the cost of a request: the thread's mean CPU time, which slow clients don't affect."""
         self._answers += 1
         if self._answers == _WINDOW:
             cpu, self._answers = self._cpu(), 0

@@ -16,10 +16,10 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-MOST_BYTES: Final = 8 * 1024 * 1024  # about 35,000 transactions as rows, three times what the catalogue looks at
+MOST_BYTES: Final = 8 * 1024 * 1024  # about 35,000 transactions as rows, three times as many as features use
 MOST_BATCH_BYTES: Final = 32 * 1024 * 1024
 
-_MOST_DROPPED: Final = 64 * 1024 * 1024  # beyond it a caller finds the connection reset
+_MOST_DROPPED: Final = 64 * 1024 * 1024  # beyond it, the connection is reset
 
 
 class ClientDisconnected(Exception):
@@ -61,9 +61,8 @@ def header(scope: Scope, name: bytes) -> str | None:
 def bounded(scope: Scope, receive: Receive, most: int = MOST_BYTES, held: Held | None = None) -> Receive:
     """Wrap `receive` so that it raises BodyTooLarge past `most` bytes, or at once if more are declared.
 
-    It raises EncodedBody for a body with a content coding.
-
-    With `held`, the received bytes are held, and it also raises Overloaded past the budget.
+    It raises EncodedBody for a body with a content coding. With `held`, it holds the received bytes, and raises
+    Overloaded past the budget.
 
     Before it raises, it reads and drops up to 64 MiB of the rest, so that a client that reads only after sending gets
     the refusal: closing a connection with unread bytes resets it. A client that sent `Expect` is refused at once.

@@ -1,4 +1,4 @@
-"""The bytes of requests' bodies that a worker holds, bounded in all and for each client."""
+"""Bounds the bytes of request bodies that a worker holds, in total and for each client."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def client_of(scope: Mapping[str, Any], caller: Caller) -> str:
 
 
 class Budget:
-    """Bounds the bytes of unanswered requests' bodies: `most` in all, `most_each` for one client.
+    """Bounds the bytes of unanswered requests' bodies: `most` in total, `most_each` for one client.
 
-    A client is a name, or an IP address while the name isn't known.
+    A client is identified by its name, or by its IP address until the name is known.
     """
 
     def __init__(self, most: int, most_each: int) -> None:
@@ -31,7 +31,7 @@ class Budget:
         self.held = 0
 
     def hold(self, client: str) -> Held:
-        """Return the bytes held for one request of a client, none at first."""
+        """Return an object that holds bytes for one request of a client; at first it holds none."""
         return Held(self, client)
 
     def require(self, client: str, size: int) -> None:
@@ -72,10 +72,7 @@ class Held:
         self._budget.require(self._client, size - self._size)
 
     def grow(self, size: int) -> None:
-        """Hold `size` bytes instead of the present ones; raises Overloaded if they exceed the budget.
-
-        After an error, the present bytes stay held.
-        """
+        """Hold `size` bytes in total; raises Overloaded, and changes nothing, if that exceeds the budget."""
         if size > self._size:
             self.require(size)
         self._budget.add(self._client, size - self._size)

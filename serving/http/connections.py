@@ -1,4 +1,4 @@
-"""The open connections of one worker: how many there may be, and which one is closed for a new one."""
+"""Bounds the open connections of one worker, and chooses which one to close for a new one."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class _Peer:
 
 
 class Connections:
-    """Bounds the number of connections, in all (`most`) and of each peer (`most_each`); a peer is an IP address.
+    """Bounds the number of connections, in total (`most`) and of each peer (`most_each`); a peer is an IP address.
 
     A connection waits from its start, or its last response, until the head of a request is complete.
 
-    At a bound, the connection that has waited longest is closed for a new one. At `most_each` it is a connection of the
-    same peer. At `most` it is one of the peer that has most connections, so that a peer that opens many loses its own.
+    At a bound, the connection that has waited longest is closed for a new one: at `most_each` a connection of the same
+    peer, at `most` a connection of the peer with the most connections.
 
     If no such connection waits, the new connection is refused. Beyond `most`, RESERVED more are accepted for probes.
     """

@@ -1,7 +1,7 @@
-"""HTTP connections that answer a request for a decision as soon as its body is whole.
+"""HTTP connections that answer a request for a decision as soon as its body is complete.
 
-ASGI's scope, task, event and four coroutines cost a third of an answer. So the parser passes such requests
-directly to the scoring application. All others, and those that it can't answer without waiting, go through ASGI.
+ASGI's scope, task, event and four coroutines take a third of the time of an answer. Therefore the parser passes such
+requests directly to the scoring application. Other requests, and those that must wait, go through ASGI.
 """
 
 from __future__ import annotations
@@ -39,29 +39,29 @@ def protocol_with(direct: Direct, finish: Finish) -> type[DirectProtocol]:
 class DirectProtocol(HttpToolsProtocol):
     """Uvicorn's protocol, except that `POST /ai/v1/risk` doesn't go through ASGI.
 
-    Responses of one turn of the event loop are sent together at its end: a response that is sent by itself wakes its
-    client, which costs a sender on the same machine a third of an answer.
+    The responses of one turn of the event loop are sent together at its end. Sending wakes a client, which takes a
+    sender on the same machine a third of the time of an answer.
     """
 
     direct: Direct
     finish: Finish  # makes the outcomes of this turn final
-    outgoing: list[tuple[asyncio.Transport, Outcome | bytes, bool]]  # of the class: what is sent at the end of this
-    # turn, and whether the response says that the connection closes
+    # On the class: what to send at the end of this turn, and whether the connection closes afterwards
+    outgoing: list[tuple[asyncio.Transport, Outcome | bytes, bool]]
 
     def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
-        self._parts: list[bytes] | None = None  # of a body that is to be answered directly
+        self._parts: list[bytes] | None = None  # of a body that will be answered directly
         self._closing = False
 
     def on_message_begin(self) -> None:
-        """Begin a request; uvicorn's scope is made only for those that need it."""
+        """Begin a request; uvicorn's scope is created only for requests that need it."""
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
         self._parts = None
 
     def on_headers_complete(self) -> None:
-        """Choose the direct path for a decision whose body has a known, moderate length; ASGI for all else."""
+        """Choose the direct path for a decision whose body has a known, moderate length, else ASGI."""
         if self.url == RISK_TARGET and self._alone() and self.parser.get_method() == b"POST" and self._moderate():
             self._parts = []
         else:
@@ -90,7 +90,7 @@ class DirectProtocol(HttpToolsProtocol):
         self._parts = None
 
     def shutdown(self) -> None:
-        """Close once the request under way is answered."""
+        """Close the connection once the current request is answered."""
         self.flush()
         if self._parts is None:
             super().shutdown()

@@ -1,6 +1,6 @@
 """HTTP connections with bounds on their number, their speed, the size of a request and the wait for a decision.
 
-Written against uvicorn 0.54's HttpToolsProtocol, whose parser callbacks it follows; nothing else of uvicorn is touched.
+It follows the parser callbacks of HttpToolsProtocol in uvicorn 0.54, and changes nothing else of uvicorn.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 
 _HOST: Final = re.compile(rb"(\[[\w.~:%-]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")  # RFC 3986, 3.2.2 and 3.2.3
 
-_IDLE, _HEAD, _BODY, _ANSWER = range(4)  # what a connection is waiting for; idle has had an answer before
+_IDLE, _HEAD, _BODY, _ANSWER = range(4)  # what a connection waits for; an idle one has had a response
 
-# Paths that admission never refuses: probes and metrics. Those of administration begin with ADMIN_PATH.
+# Paths that admission never refuses: probes and metrics. The paths of administration begin with ADMIN_PATH.
 _EXEMPT_PATHS: Final = frozenset((LIVE_PATH, "/v2/health/live", "/v2/health/ready", METRICS_PATH))
-_MOST_PIPELINED: Final = 64  # requests of one connection that wait behind another one; each takes some kilobytes
+_MOST_PIPELINED: Final = 64  # waiting requests of one connection; each takes some kilobytes
 
 
 class _Canned(NamedTuple):
-    """A refusal of a connection, as a whole response. `kind` is None if nothing is to be counted.
+    """A refusal of a connection, as a complete response. `kind` is None if it isn't counted.
 
     `of_kserve` is the response to requests of KServe's protocols.
     """
@@ -91,8 +91,10 @@ _UNANSWERED: Final = _canned(
     _CLOSE,
 )
 _INVALID: Final = _canned(MalformedBody("This isn't HTTP.", remedy="Send HTTP/1.1."), _CLOSE)
-_LATE: Final = _canned(RequestTooSlow("The request came too slowly.", remedy="Send the whole request at once."), _CLOSE)
-_TOO_LARGE: Final = _canned(HeadTooLarge("The head is too large.", remedy="Send fewer header fields."), _CLOSE)
+_LATE: Final = _canned(
+    RequestTooSlow("The request arrived too slowly.", remedy="Send the whole request at once."), _CLOSE
+)
+_TOO_LARGE: Final = _canned(HeadTooLarge("The header is too large.", remedy="Send fewer header fields."), _CLOSE)
 _HOSTS: Final = _canned(
     MalformedBody("The request doesn't have one valid Host header.", remedy="Send exactly one."), _CLOSE
 )
@@ -104,7 +106,7 @@ def _ignore(_: Kind) -> None:
 
 
 def _never_directly(*_: object) -> None:
-    """Return None: every request goes through ASGI."""
+    """Return None, so that every request goes through ASGI."""
 
 
 def _no_responses(_: object) -> list[Response]:
@@ -148,22 +150,22 @@ class _Stop(Exception):
 class GuardedProtocol(DirectProtocol):
     """The direct protocol, with bounds on what a connection may do and on how long requests wait.
 
-    Under overload, a request is refused once its head is parsed, unless it is a probe's or asks for metrics or
-    administration. An offer to upgrade the connection is ignored (RFC 9110, 7.8), and trailers are dropped (RFC 9110,
-    6.5.1). The bound on a request's header fields includes its trailers.
+    Under overload, a request is refused once its head is parsed, except probes, metrics and administration. An offer to
+    upgrade the connection is ignored (RFC 9110, 7.8), and trailers are dropped (RFC 9110, 6.5.1). The bound on a
+    request's header fields includes its trailers.
     """
 
     bounds: Bounds
     settings: ServerSettings
     refused: Callable[[Kind], object]
-    draining = False  # of the class: responses say that the connection closes
+    draining = False  # set on the class: responses announce that the connection closes
 
     def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, *args, **kwargs)
         self.url = b""  # uvicorn sets it at the first byte of a request
         self._stage = _HEAD
         self._since = self.loop.time()  # when the current wait began
-        self._taken = 0  # bytes of this head, or of this body
+        self._taken = 0  # received bytes of the head, or of the body
         self._admitted = Admitted.ALL
         self._peer = ""
         self._held: Held | None = None  # the bytes that this connection holds of its worker's budget
@@ -179,10 +181,10 @@ class GuardedProtocol(DirectProtocol):
         self._host = b""  # the last valid value of a Host header, which needs no second check
         self._refusal = _INVALID  # the response to the request at which the parser stops
         self._stopped = False  # whether the parser has stopped: later data isn't read
-        self._kept_alive = False  # whether the connection stays open if the body that a request announced comes
-        self._unread_since: float | None = None  # when the client was first found to take no response
+        self._kept_alive = False  # whether the connection stays open if the body of a request with `Expect` arrives
+        self._unread_since: float | None = None  # when the client was first found not to read a response
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Accept a connection, or refuse it if too many are open."""
         super().connection_made(transport)
         self._closing = self.draining
@@ -190,7 +192,7 @@ class GuardedProtocol(DirectProtocol):
         self._admitted = self.bounds.connections.add(self, self._peer)
         if self._admitted is Admitted.NOTHING:
             self._refuse(_FULL)
-        elif self._admitted is Admitted.PROBES:  # for one request: a client that then sends slowly doesn't keep it
+        elif self._admitted is Admitted.PROBES:  # for one request: a slow client can't keep it
             self._closing = True
 
     def evict(self) -> None:
@@ -263,7 +265,7 @@ class GuardedProtocol(DirectProtocol):
         if self._closing and self._parts is None and self.cycle is not None:
             self.cycle.keep_alive = False
         if self.expect_100_continue and self.cycle is not None:
-            # Its body may not come after a response: the next request would be read as this one's body.
+            # The client may send no body after a response. The next request would then be read as this body.
             self._kept_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
 
     def on_body(self, body: bytes) -> None:
@@ -310,16 +312,16 @@ class GuardedProtocol(DirectProtocol):
             self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remove the connection and its queued request, and release the bytes that it holds."""
+        """Remove the connection and its queued request, and release its bytes."""
         self._leave_queue()
         self.bounds.connections.remove(self, self._peer)
         if self._held is not None:
             self._held.release()
-        if self._answered is not None:  # uvicorn notes it at the last request only
+        if self._answered is not None:  # uvicorn notes it only at the last request
             self._answered.disconnected = True
         super().connection_lost(exc)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn gives it
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn passes it
         """Refuse the request at which the parser stopped, after the responses to earlier requests."""
         self._stopped = True
         if self._stage == _BODY and self.pipeline:
@@ -336,7 +338,7 @@ class GuardedProtocol(DirectProtocol):
             self._refuse(_SILENT if self._answering() else self._refusal)
 
     def drain(self) -> None:
-        """Close the connection with its next response, which says so."""
+        """Close the connection after its next response, which announces it."""
         self._closing = True
         if self.cycle is not None:
             self.cycle.keep_alive = False
@@ -351,13 +353,13 @@ class GuardedProtocol(DirectProtocol):
     def sweep(self, now: float, halted: float = 0.0) -> None:
         """Close the connection if its client is too slow or idle for too long; `now` is the event loop's time.
 
-        For `halted` seconds nothing was read, since this process or its machine was halted: they don't count.
+        `halted` seconds don't count: this process or its machine was halted, and read nothing.
         """
         self._since = min(now, self._since + halted)
         if self._unread(now, halted):
             self.transport.abort()
             return
-        if self.flow is None or self.flow.read_paused:  # this side delays the connection
+        if self.flow is None or self.flow.read_paused:  # this server delays the connection
             self._since = now
             return
         lasted = now - self._since
@@ -371,7 +373,7 @@ class GuardedProtocol(DirectProtocol):
                 self._refuse(_SILENT if self._answering() else _LATE)
 
     def _keep_alive_with_body(self) -> None:
-        """Let the connection stay open after the response to a request with `Expect`, as its body has come."""
+        """Keep the connection open after the response to a request with `Expect`, since its body has arrived."""
         if self._kept_alive:
             self._kept_alive = False
             self.cycle.keep_alive = not self._closing
@@ -456,10 +458,10 @@ class GuardedProtocol(DirectProtocol):
     def _refuse_overloaded(self) -> None:
         """Refuse the request whose head was parsed, and drop its body.
 
-        If the body is small, the response is sent after the body has arrived: many clients read no response before
-        they have sent the whole request, and some close the connection if a response comes earlier.
+        If the body is small, the response is sent after the body has arrived: many clients read no response until they
+        have sent the whole request, and some close the connection if a response arrives earlier.
         """
-        if not self._alone():  # the responses to earlier requests come first
+        if not self._alone():  # send the responses to earlier requests first
             answering, self.app = self.app, _respond_overloaded
             super().on_headers_complete()
             self.app = answering

@@ -1,4 +1,4 @@
-"""Complete responses: answers and refusals."""
+"""Complete HTTP responses: answers and refusals."""
 
 from __future__ import annotations
 

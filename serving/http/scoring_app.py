@@ -1,4 +1,4 @@
-"""The outermost ASGI application: it answers the scoring paths, and passes all others to endpoints and KServe."""
+"""The outermost ASGI application: it answers the scoring paths, and passes other paths to endpoints and KServe."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Endpoint(Protocol):
-    """An application at a path."""
+    """An application that answers at a path."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         """Answer an admitted caller; a raised error becomes its problem document."""
@@ -75,14 +75,14 @@ class InFlight(Protocol):
         """Count one more."""
 
     def dec(self) -> None:
-        """Count one less."""
+        """Count one fewer."""
 
 
 class ScoringApp:
-    """Answers requests for decisions, without middleware or a router; passes all else to `beyond`.
+    """Answers requests for decisions, without middleware or a router; passes other requests to `beyond`.
 
-    `endpoints` are applications by path, each for that path and all beneath it; `keys` returns the cache of answers by
-    idempotency key; `budget` bounds the bytes of unanswered bodies (None: no bound).
+    `endpoints` are applications by path, each for its path and the paths below it; `keys` returns the cache of answers
+    by idempotency key; `budget` bounds the bytes of unanswered bodies (None: no bound).
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class ScoringApp:
                 self._access.count(caller, more)
             if media_type != b"application/json":
                 require_json(None if media_type is None else media_type.decode("latin-1"))
-        except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
+        except Exception as error:  # noqa: BLE001  the caller gets a response after any error
             return self._exchange.refuse(error, RequestContext(RISK_PATH, caller, trace, began))
         return self._exchange.answer(body, RequestContext(RISK_PATH, caller, trace, began))
 
@@ -164,7 +164,7 @@ class ScoringApp:
             await respond(send, Response(200, b'{"status":"alive"}'))
         elif (mount := self._mounted(path)) is not None:
             await self._enter(mount, scope, receive, send)
-        elif scope["method"] == "POST":  # KServe's inference paths; its other paths are open
+        elif scope["method"] == "POST":  # KServe's inference paths; its other paths need no token
             await self._enter(Mount(self._kserve, "score"), scope, receive, send)
         else:
             await self._beyond(scope, bounded(scope, receive), send)
@@ -212,7 +212,7 @@ class ScoringApp:
         context = RequestContext(scope["path"], None, _trace(scope), time.perf_counter())
         try:
             if scope["method"] != "POST":
-                raise WrongMethod(f"{scope['method']} isn't answered here.", remedy="POST a JSON object.")  # noqa: TRY301  one place tells every refusal
+                raise WrongMethod(f"{scope['method']} isn't allowed here.", remedy="POST a JSON object.")  # noqa: TRY301  one place handles every refusal
             caller = await self._access.admit(authorization_of(scope["headers"]), "score")
             context = context._replace(caller=caller)
             self._exchange.service.model()  # refuse before reading the body if no model is ready
@@ -221,7 +221,7 @@ class ScoringApp:
                 response = await answer(scope, receive, context, held)
         except ClientDisconnected:
             return
-        except Exception as error:  # noqa: BLE001  whatever fails, the caller gets an answer in the same form
+        except Exception as error:  # noqa: BLE001  the caller gets a response after any error
             response = response_of(self._exchange.refuse_now(error, context))
         await respond(send, response)
         self._exchange.responded(context, response.status)
@@ -288,6 +288,9 @@ def _trace(scope: Scope) -> Trace | None:
     return None if named is None else trace_of(named.encode("latin-1"))
 
 
+ROUTES: Final = (RISK_PATH, BATCH_PATH, *(route for _, route in _ROUTES), "other")  # all labels
+
+
 def _route(path: str) -> str:
-    """Return the label of a path in metrics, without identifiers: each of them would make a time series."""
+    """Return the label of a path in metrics, without identifiers: each would create a time series."""
     return next((route for prefix, route in _ROUTES if path.startswith(prefix)), "other")

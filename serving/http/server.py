@@ -64,7 +64,7 @@ class HttpServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     def drain(self) -> None:
-        """Close each connection with its next response, which says so."""
+        """Close each connection after its next response, which announces it."""
         self._protocol.draining = True
         for connection in self._connections():
             connection.drain()

@@ -18,27 +18,27 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     host, port              address to listen on; port 0 is any free one
     workers                 processes that share the port; each uses a core
-    stay_up                 with a bad bundle, stay alive and not ready (as a pod should) instead of ending with an
+    stay_up                 with an invalid bundle, keep running but not ready (for pods), instead of ending with an
                             error
-    drain_seconds           from "not ready" to closing the port, so that callers can move to other servers
-    grace_seconds           for requests that are under way when the port closes
+    drain_seconds           time between "not ready" and closing the port, so that callers can change to other servers
+    grace_seconds           time for requests that are under way when the port closes
     most_wait_ms            a request that would wait longer is refused with 503, except probes, metrics and
                             administration; 0 refuses none
-    header_seconds          for a connection to send a whole request head
-    body_seconds            to send a body, and one more second for each `least_body_rate` bytes of it
+    header_seconds          time in which a connection must send a whole request head
+    body_seconds            time in which it must send a body, plus one second for each `least_body_rate` bytes of it
     least_body_rate         bytes a second
-    keep_alive_seconds      until an idle connection is closed
-    most_header_bytes       in one request head, its trailers included
-    most_connections        at a time, in each worker; beyond it, connections that wait for a request are closed for
-                            new ones
-    most_connections_each   at a time from one IP address, which may be a proxy's, in each worker
-    most_body_bytes         of all unanswered requests' bodies, in each worker; beyond it, requests get 503
-    most_body_bytes_each    of one client's unanswered requests' bodies, in each worker; a client is its name, or
-                            without authentication its IP address
-    metrics                 who can read /metrics: everybody at `port` (open), clients with the scope monitor at `port`
-                            (scope), or everybody at `metrics_port` (port)
+    keep_alive_seconds      time after which an idle connection is closed
+    most_header_bytes       bytes of one request head, including trailers
+    most_connections        open connections of each worker; beyond it, connections that wait for a request are closed
+                            for new ones
+    most_connections_each   open connections of one IP address, which may be a proxy, in each worker
+    most_body_bytes         bytes of all unanswered requests' bodies in each worker; beyond it, requests get 503
+    most_body_bytes_each    bytes of one client's unanswered requests' bodies in each worker; a client is identified by
+                            its name, or without authentication by its IP address
+    metrics                 who can read /metrics: everyone at `port` (open), clients with the scope monitor at `port`
+                            (scope), or everyone at `metrics_port` (port)
     metrics_port            the port of /metrics if `metrics` is port
-    reload_seconds          between two checks of the bundle's folder for another one; 0 checks only on SIGHUP
+    reload_seconds          time between two checks of the bundle's folder for another bundle; 0 checks only on SIGHUP
     """
 
     host: str = "127.0.0.1"

@@ -42,8 +42,8 @@ def application(
 ) -> ScoringApp:
     """Return the application.
 
-    KServe's own assembly adds a middleware that times and logs every request, and a log line with a traceback for every
-    refused one; its public registrations are used without them.
+    KServe's own server adds middleware that times and logs every request, and a log line with a traceback for every
+    refusal. Therefore only KServe's public registrations are used.
     """
     app = FastAPI(title="customer-risk", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.add_api_route("/", data_plane.live)
@@ -51,7 +51,7 @@ def application(
     register_v2(app, Models(exchange))
 
     async def refuse(request: Request, error: Exception) -> Response:
-        response = response_of(exchange.refuse_now(_ours(error), current.get()), request.scope["path"])
+        response = response_of(exchange.refuse_now(_translated(error), current.get()), request.scope["path"])
         return Response(response.body, response.status, dict(response.headers), response.media_type)
 
     async def end(_: Request, __: Exception) -> Response:
@@ -64,19 +64,19 @@ def application(
     return ScoringApp(app, exchange, endpoints=endpoints, keys=keys, in_flight=in_flight, budget=budget)
 
 
-def _ours(error: Exception) -> Exception:
+def _translated(error: Exception) -> Exception:
     """Return this service's error for an error of KServe's."""
     match error:
         case ModelNotReady() | ServerNotReady():
-            return NotReady("The model isn't ready.", remedy="Try again shortly; the server's log says what is amiss.")
+            return NotReady("The model isn't ready.", remedy="Try again shortly; the server's log has the reason.")
         case ModelNotFound():
             return UnknownModel("No model of this name is served.", remedy="GET /v1/models lists them.")
         case InvalidInput():
-            return MalformedBody(f"{error}.", remedy="Send what the protocol asks for.")
+            return MalformedBody(f"{error}.", remedy="Send a request of the protocol.")
         case HTTPException(status_code=404):
-            return NotFound("There is nothing at this path.", remedy="/ai/v1/docs shows all that there is.")
+            return NotFound("This path doesn't exist.", remedy="/ai/v1/docs lists all paths.")
         case HTTPException(status_code=405):
             allowed = (error.headers or {}).get("Allow", "")
-            return WrongMethod("This method isn't answered here.", remedy=f"Use {allowed}.", allowed=allowed)
+            return WrongMethod("This method isn't allowed here.", remedy=f"Use {allowed}.", allowed=allowed)
         case _:
             return error

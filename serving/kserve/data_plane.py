@@ -10,8 +10,8 @@ from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from customer_risk.serving.errors import NotServed
 
 
-class TruthfulDataPlane(DataPlane):  # type: ignore[misc]  # KServe ships no types
-    """A data plane that asks the models for readiness; KServe's reports a server ready whose models are not."""
+class ModelDataPlane(DataPlane):  # type: ignore[misc]  # KServe ships no types
+    """A data plane that is ready if its models are; KServe's own one is always ready."""
 
     async def ready(self) -> bool:
         """Return whether there is a model and every model is ready."""
@@ -19,7 +19,7 @@ class TruthfulDataPlane(DataPlane):  # type: ignore[misc]  # KServe ships no typ
         return bool(models) and all([await self.model_registry.is_model_ready(name) for name in models])
 
     async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:
-        """Return whether a model is ready; before an inference, which KServe marks so, whether it can answer."""
+        """Return whether a model is ready; before an inference, when KServe sets the flag, whether it can answer."""
         model = self.get_model_from_registry(model_name)
         return bool(model.service.answering if disable_predictor_health_check else await model.healthy())
 
@@ -37,7 +37,7 @@ class TruthfulDataPlane(DataPlane):  # type: ignore[misc]  # KServe ships no typ
 
 
 class FixedModels(ModelRepositoryExtension):  # type: ignore[misc]  # KServe ships no types
-    """A repository whose model is fixed at the start; KServe's lets any caller unload it."""
+    """A repository whose model can't be changed; KServe's own one lets any caller unload it."""
 
     async def load(self, *_: str) -> None:
         """Raise NotServed."""

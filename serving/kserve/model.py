@@ -24,7 +24,7 @@ from customer_risk.serving.kserve.warm_up import take_every_path
 class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
     """Answers with the bundle in `folder` through `exchange`.
 
-    `warm` says whether every path of a request was taken once in this process.
+    `warm` is whether this process has run every code path of a request once.
     """
 
     def __init__(self, exchange: Exchange, folder: Path) -> None:
@@ -39,13 +39,13 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         return self.use(load_verified(self._folder))
 
     def warm_up(self) -> None:
-        """Take every path of a request by the rules, if they may answer before there is a bundle."""
+        """Run every code path of a request with the rules, if they may answer before there is a bundle."""
         if not self.warm and self.service.answering:
             take_every_path(self.service)
             self.warm = True
 
     def use(self, bundle: Bundle) -> bool:
-        """Answer with a verified bundle from now on; before, take every path of a request unless that was done."""
+        """Answer with a verified bundle from now on; first run every code path of a request, unless that was done."""
         if not self.warm:
             trial = Service(self.service.name)
             trial.use(bundle)
@@ -68,7 +68,7 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         """Do nothing: KServe's own method would report the model ready before it is."""
 
     async def preprocess(self, payload: bytes, headers: dict[str, str] | None = None) -> list[bytes]:
-        """Return the texts of a body's instances; raises MalformedBody, BodyTooLarge, or InputError for no list."""
+        """Return the texts of a body's instances; raises MalformedBody, BodyTooLarge, and InputError without a list."""
         require_json((headers or {}).get("content-type"))
         self.service.model()  # raises NotReady before the body is parsed
         expected = "expected a list of requests as /ai/v1/risk takes them"
@@ -97,8 +97,8 @@ class RiskModel(kserve.Model):  # type: ignore[misc]  # KServe ships no types
         return msgspec.json.encode({"predictions": predictions})
 
     async def explain(self, *_: Any, **__: Any) -> dict[str, Any]:
-        """Raise NotServed: every prediction has its reasons."""
-        raise NotServed("There is no separate explanation.", remedy="Use :predict, whose answers carry their reasons.")
+        """Raise NotServed, since every prediction has its reasons."""
+        raise NotServed("Explanations aren't served separately.", remedy="Use :predict, whose answers have reasons.")
 
     def _question(self, instance: bytes, at: str) -> Question:
         return Question(lambda: self.service.answer(instance, at=at), len(instance))

@@ -38,12 +38,11 @@ with _no_arguments():
     from kserve import ModelServer
 
     from customer_risk.serving.kserve.application import application
-    from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
+    from customer_risk.serving.kserve.data_plane import FixedModels, ModelDataPlane
 
 if TYPE_CHECKING:
     import socket
 
-    from customer_risk.serving.decisions.service import Service
     from customer_risk.serving.http.scoring_app import Mount
     from customer_risk.serving.kserve.model import RiskModel
     from customer_risk.serving.process.component import Component
@@ -55,8 +54,8 @@ _log = logging.getLogger("serving")
 class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
     """KServe's server for one model, which answers from the bundle in `folder`.
 
-    `endpoints` and `keys` are the application's; `components` makes what each worker runs beside it, after the fork.
-    `metrics` counts a worker's events; `lost(pid)` is called for each worker that ended.
+    `endpoints` and `keys` are those of the application. `components` returns what each worker runs beside it, after the
+    fork. `metrics` counts a worker's events. `lost(pid)` is called for each worker that ended.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         )
         self._settings = settings
         self._lost = lost
-        self.dataplane = _DataPlane(model.service, self.registered_models)
+        self.dataplane = ModelDataPlane(model_registry=self.registered_models)
         self.model_repository_extension = FixedModels(model_registry=self.registered_models)
         self.register_model(model)
         metrics = metrics or Metrics()
@@ -99,10 +98,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
             model.service.require("the first answers", lambda: model.warm)
         self.reloader = reloader = Reloader(folder, model.use, before=model.warm_up, after=metrics.reloaded)
         self.admission = Admission(
-            settings.most_wait_ms / 1000,
-            lenient=lambda: reloader.loading,
-            shed=metrics.shed,
-            waited=metrics.waited,
+            settings.most_wait_ms / 1000, lenient=lambda: reloader.loading, shed=metrics.shed, waited=metrics.waited
         )
         bounds = Bounds(
             self.admission,
@@ -128,7 +124,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
                 patience = settings.drain_seconds + settings.grace_seconds
                 killed = Supervisor(sockets, self._worker.run, patience=patience, lost=self._lost).run()
                 if killed:
-                    _log.error("%d workers had to be killed: their last requests took too long", killed)
+                    _log.error("%d workers were killed: their last requests took too long", killed)
 
     def stop(self, sig: int = 0) -> None:  # noqa: ARG002  KServe passes it
         """Drain and end a server of one worker; any thread may call."""
@@ -150,13 +146,3 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
                 "ready: POST %s/ai/v1/risk, bundle %s verified in %.1f s, %d workers", url, version[:12], took, workers
             )
         freeze_memory()
-
-
-class _DataPlane(TruthfulDataPlane):  # for KServe's endpoints
-    def __init__(self, service: Service, models: object) -> None:
-        super().__init__(model_registry=models)
-        self._service = service
-
-    async def ready(self) -> bool:
-        """Return whether requests are wanted: not while draining, though they are still answered."""
-        return not self._service.draining and bool(await super().ready())

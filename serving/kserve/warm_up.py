@@ -1,4 +1,4 @@
-"""Takes every path of a request once, so that everything is compiled and made before the server is ready."""
+"""Runs every code path of a request once, so that everything is compiled before the server is ready."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TIMES: Final = (
     "2024-08-21T10:33:50.629801Z",
     "2024-08-22 10:33:50.1 UTC",
     "2024-08-23T10:33:50+02:00",
-    "2024-08-24T10:33:50.6298010Z",  # of a form that is read one by one
+    "2024-08-24T10:33:50.6298010Z",  # of a form that is parsed by the slow parser
 )
 _ROWS: Final[list[dict[str, Any]]] = [
     {
@@ -53,7 +53,7 @@ _ROUNDS: Final = 3  # Python also optimises code after it has run
 
 
 def take_every_path(service: Service) -> None:
-    """Answer a made-up customer's requests on every path; nothing is recorded or counted."""
+    """Answer requests about an invented customer on every code path; nothing is recorded or counted."""
     exchange = Exchange(service)
     callers = (LOCAL, Caller("warm-up", frozenset()))
     for body, caller in itertools.product(tuple(_bodies(service)) * _ROUNDS, callers):

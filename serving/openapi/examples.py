@@ -85,9 +85,7 @@ ANSWER: Final[dict[str, Any]] = _IDENTITY | {
     "probability": 0.83,
     "segment": "high",
     "action": "propose_off_boarding",
-    "reasons": [
-        {"code": "PASS_24H_SHARE", "text": "How money moves through your account.", "direction": "raises"},
-    ],
+    "reasons": [{"code": "PASS_24H_SHARE", "text": "How money moves through your account.", "direction": "raises"}],
     "patterns": [{"code": "PASS_THROUGH"}],
     "source": "model",
     "model": {"name": "customer-risk", "version": "9b74c9897bac770ffc029102a200c5de" * 2},
@@ -135,10 +133,10 @@ REFUSALS: Final[tuple[CustomerRiskError, ...]] = (
     MalformedBody("The body isn't JSON: unexpected end.", remedy="Send one JSON object in UTF-8."),
     Unauthenticated("The token has expired.", remedy="Get a new one."),
     Forbidden("This needs the scope score.", remedy="Ask the service's owners for it."),
-    NotFound("There is no such job.", remedy="GET /ai/v1/risk/jobs lists yours."),
+    NotFound("The job doesn't exist, or it has expired.", remedy="GET /ai/v1/risk/jobs lists your jobs."),
     UnknownModel("No model of this name is served.", remedy="GET /v1/models lists them."),
-    WrongMethod("GET isn't answered here.", remedy="POST a JSON object."),
-    RequestTooSlow("The request came too slowly.", remedy="Send the whole request at once."),
+    WrongMethod("GET isn't allowed here.", remedy="POST a JSON object."),
+    RequestTooSlow("The request arrived too slowly.", remedy="Send the whole request at once."),
     Conflict("The idempotency key was sent with another body.", remedy="Use a new key for a new request."),
     BodyTooLarge("The body has more than 8,388,608 bytes.", remedy="Send fewer transactions at a time."),
     WrongMediaType("The body is declared as text/plain.", remedy="Send it with Content-Type: application/json."),
@@ -146,17 +144,14 @@ REFUSALS: Final[tuple[CustomerRiskError, ...]] = (
         "The body has a Content-Encoding; only bodies without one, or with identity, are accepted.",
         remedy="Send it without compression.",
     ),
-    InputError(
-        (
-            BadField("/customer_id", _BAD_ID),
-            BadField("/transactions", "is required"),
-        )
+    InputError((BadField("/customer_id", _BAD_ID), BadField("/transactions", "is required"))),
+    TooManyRequests(
+        "More than 50 requests a second.", remedy="Send it again after Retry-After seconds.", retry_after=2
     ),
-    TooManyRequests("This caller's share is used up.", remedy="Come back later.", retry_after=2),
-    HeadTooLarge("The head is too large.", remedy="Send fewer header fields."),
-    NotServed("There is no separate explanation.", remedy="Use :predict, whose answers carry their reasons."),
-    Overloaded("More is asked than can be answered in time.", remedy="Come back later."),
-    NotReady("No bundle is verified yet.", remedy="Try again shortly; /v2/health/ready says when."),
+    HeadTooLarge("The header is too large.", remedy="Send fewer header fields."),
+    NotServed("Explanations aren't served separately.", remedy="Use :predict, whose answers have reasons."),
+    Overloaded("More requests are waiting than can be answered in time.", remedy="Send it again later."),
+    NotReady("No bundle is verified yet.", remedy="Try again once /v2/health/ready returns 200."),
     StoreUnavailable(),
     RecordUnavailable("no space left on device"),
 )
@@ -166,12 +161,9 @@ REFUSED_ITEM: Final[dict[str, Any]] = {
         "type": "urn:problem-type:customer-risk:bad-fields",
         "title": "Some fields can't be used",
         "status": 422,
-        "detail": "2 to correct, each named in errors.",
+        "detail": "2 invalid fields, listed in errors.",
         "errors": [
-            {
-                "pointer": "/requests/1/customer_id",
-                "detail": _BAD_ID,
-            },
+            {"pointer": "/requests/1/customer_id", "detail": _BAD_ID},
             {"pointer": "/requests/1/transactions", "detail": "is required"},
         ],
     },
@@ -214,10 +206,8 @@ JOBS: Final[dict[str, dict[str, Any]]] = {
             "type": "urn:problem-type:customer-risk:bad-fields",
             "title": "Some fields can't be used",
             "status": 422,
-            "detail": "1 to correct, each named in errors.",
-            "errors": [
-                {"pointer": "", "detail": "expected a header with customer_id, or with request; got 'a', 'b'"},
-            ],
+            "detail": "1 invalid field, listed in errors.",
+            "errors": [{"pointer": "", "detail": "expected a header with customer_id, or with request; got 'a', 'b'"}],
         },
     },
 }

@@ -51,8 +51,8 @@ PARAMETERS: Final[dict[str, Any]] = {
     "idempotencyKey": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "1 to 255 visible ASCII characters of your own: the same key with the same body returns the "
-        "same decision again; with another body, a 409",
+        "description": "1 to 255 visible ASCII characters of your choice: the same key with the same body returns "
+        "the same decision again; with another body, a 409",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
         "example": "4f0f6a52-0d0c-4b38-8f3e-7f5a6c0f4d11",
     },

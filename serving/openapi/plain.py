@@ -1,4 +1,4 @@
-"""Schemas in the forms that generators of clients read, with the same meaning."""
+"""Rewrites schemas into forms that generators of clients support, with the same meaning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OF_MANY: Final = ("anyOf", "oneOf", "allOf")
 def plain(schema: Schema) -> Schema:
     """Return a schema that accepts the same values.
 
-    An enumeration of texts has its type, an array says what its items are, and a value that may be null is one schema
+    An enumeration of texts has its type, an array has a schema of its items, and a value that may be null is one schema
     with two types instead of two alternatives. An empty `required` is left out. So is `default`: generators take a
     member with a default as always present.
     """

@@ -59,7 +59,7 @@ def refusals_of(*kinds: type[CustomerRiskError]) -> dict[str, Any]:
 
 
 def in_form_of_kserve(responses: dict[str, Any]) -> dict[str, Any]:
-    """Return an operation's responses with references to the refusals in the form of KServe's protocols."""
+    """Return an operation's responses with references to refusals in the form of KServe's protocols."""
     prefix = "#/components/responses/"
     return {
         status: {"$ref": f"{prefix}Kserve{each['$ref'].removeprefix(prefix)}"} if "$ref" in each else each

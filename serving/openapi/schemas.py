@@ -40,10 +40,7 @@ _CATEGORIES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "kyc_state": vocabulary.KYC_STATES,
         "screening_state": vocabulary.SCREENING_STATES,
     },
-    "Transaction": {
-        "state": vocabulary.STATES,
-        "type": vocabulary.TYPES,
-    },
+    "Transaction": {"state": vocabulary.STATES, "type": vocabulary.TYPES},
 }
 _UNUSED: Final = "accepted, so that a whole row of the table can be sent, but not used"
 
@@ -149,11 +146,11 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
     },
     "JobList": {"jobs": {"description": "the oldest first"}},
     "State": {
-        "model": {"description": "what answers; null if nothing does"},
+        "model": {"description": "the model or rules that answer; null if neither can"},
         "ready": {"description": "whether requests should be sent here"},
         "draining": {"description": "whether the server is shutting down"},
         "rules_forced": {"description": "whether rules are set to answer instead of the model"},
-        "switched_by": {"description": "who used a switch last"},
+        "switched_by": {"description": "the caller who used a switch last"},
         "switched_why": {"description": "the reason given"},
         "switched_at": {"description": "when, in seconds since 1970"},
         "reload": {"description": "the result of the last load of a bundle"},

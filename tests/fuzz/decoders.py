@@ -35,13 +35,14 @@ with atheris.instrument_imports(include=[_PACKAGE.name], exclude=_NOT_INSTRUMENT
     from customer_risk.serving.contract.batch import read_items
     from customer_risk.serving.decisions.service import Service
     from customer_risk.serving.decisions.validation import MOST_FAULTS
+    from customer_risk.serving.errors import MalformedBody
     from customer_risk.serving.exchange.exchange import Exchange
     from customer_risk.serving.kserve.v2.body import read_call, write_response
     from customer_risk.serving.kserve.v2.models import Models
     from customer_risk.serving.kserve.v2.outputs import OUTPUTS
     from customer_risk.serving.kserve.v2.tensors import Tensor
-    from tests.fuzz.judge import check_pointer, judge, read
-    from tests.fuzz.seeds import LENGTH_BYTES, TARGETS
+    from tests.fuzz.judge import check_pointer, judge, read, require_malformed
+    from tests.fuzz.seeds import INPUT, LENGTH_BYTES, TARGETS
 
 
 def main() -> None:
@@ -67,7 +68,7 @@ def main() -> None:
             looks[target](data)
         except BaseException:
             # libFuzzer does not write its own file of the input if the process ends slowly.
-            print("The input in base64:", b64encode(data).decode(), file=sys.stderr, flush=True)  # noqa: T201
+            print(INPUT, b64encode(data).decode(), file=sys.stderr, flush=True)  # noqa: T201
             raise
 
     for seed in sorted(Path(corpus).iterdir()):
@@ -79,6 +80,9 @@ def main() -> None:
 def _batch(service: Service, body: bytes) -> None:
     try:
         items = read_items(body)
+    except MalformedBody:
+        require_malformed(body)
+        return
     except CustomerRiskError:
         return
     for item in items:
@@ -102,6 +106,10 @@ def _infer(models: Models, body: bytes, length: int | None) -> None:
                 given["data"] = _values(tensor)
             for field in refusal.fields[:MOST_FAULTS]:
                 check_pointer(field.pointer, document)
+        return
+    except MalformedBody:
+        if length is None or length <= len(body):
+            require_malformed(body[:length])
         return
     except CustomerRiskError:
         return

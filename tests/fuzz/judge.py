@@ -1,4 +1,4 @@
-"""What may come of a request, however odd: an answer of the wire's shape, or a refusal that points into the request."""
+"""Checks outcomes of odd requests: an answer of the documented form, or a refusal that points into the request."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from customer_risk.model.errors import InputError
-from customer_risk.serving.client.answers import Answer as Shown
 from customer_risk.serving.contract.answer import Answer, render
 from customer_risk.serving.decisions.validation import MOST_FAULTS
 from customer_risk.serving.errors import BodyTooLarge, MalformedBody
+from customer_risk_client import Answer as Shown
 
 if TYPE_CHECKING:
     from customer_risk.serving.decisions.service import Service
 
+REFUSED_JSON = "the service refused JSON as MalformedBody"
 Outcome = Answer | InputError | MalformedBody | BodyTooLarge
 
 
 def outcome_of(ask: Callable[[], Answer]) -> Outcome:
-    """Ask for an answer; anything raised that isn't a refusal of the request goes through."""
+    """Return an answer or a refusal of the request; other errors are raised."""
     try:
         return ask()
     except (InputError, MalformedBody, BodyTooLarge) as refusal:
@@ -30,7 +31,7 @@ def outcome_of(ask: Callable[[], Answer]) -> Outcome:
 
 
 def judge(service: Service, body: bytes) -> Outcome:
-    """Have a body answered, and hold the outcome to what is promised; AssertionError where it isn't kept."""
+    """Answer a body and check the outcome; raises AssertionError if it is not as documented."""
     outcome = outcome_of(lambda: service.answer(body))
     document, sound = read(body)
     match outcome:
@@ -46,12 +47,18 @@ def judge(service: Service, body: bytes) -> Outcome:
                 assert field.detail
                 check_pointer(field.pointer, document)
         case MalformedBody():
-            assert not sound, "JSON that was called none"
+            assert not sound, REFUSED_JSON
     return outcome
 
 
+def require_malformed(body: bytes) -> None:
+    """Raise AssertionError if a body that was refused as MalformedBody is JSON."""
+    _, sound = read(body)
+    assert not sound, REFUSED_JSON
+
+
 def check_answer(answer: Answer) -> None:
-    """Hold an answer to the shape that callers see, with and without explanations."""
+    """Check the form of an answer, with and without explanations."""
     for explain in (True, False):
         shown = msgspec.json.decode(msgspec.json.encode(render(answer, explain=explain)), type=Shown)
         if shown.source == "model":
@@ -73,9 +80,9 @@ class Members(dict[str, Any]):
 
 
 def check_pointer(pointer: str, document: Any) -> None:
-    """Follow a pointer: it ends at a place of the document, or at one that misses a member.
+    """Check that a JSON pointer names a place of the document, or a member that is missing there.
 
-    It may lead through any value of a repeated member, as a refusal may tell of each of them.
+    It may lead through any value of a repeated member, as a refusal may be about each of them.
     """
     if not pointer:
         return
@@ -103,10 +110,10 @@ def _is_place(name: str, length: int) -> bool:
 
 
 def read(body: bytes) -> tuple[Any, bool]:
-    """Return what Python's JSON reads of a body, and whether the body is JSON by all rules.
+    """Return what Python's JSON reads of a body, and whether the body is strict JSON.
 
-    None stands for a text that isn't JSON, or is nested deeper than Python reads. Serving may answer the latter where
-    it never looks at such a member. A number of more digits than Python converts is an infinity.
+    The value is None if the text isn't JSON, or is nested more deeply than Python reads; the service may answer the
+    latter if it doesn't read that member. A number with too many digits for Python is an infinity.
     """
     strict = True
 
@@ -115,9 +122,19 @@ def read(body: bytes) -> tuple[Any, bool]:
         strict = False
         return float(name)
 
+    def members(pairs: list[tuple[str, Any]]) -> Members:
+        nonlocal strict
+        found = Members(pairs)
+        if len(found) < len(pairs):
+            try:
+                json.dumps(pairs, ensure_ascii=False).encode()
+            except UnicodeEncodeError:  # half of a surrogate pair in a value that a later one replaces
+                strict = False
+        return found
+
     try:
         text = body.decode("utf-8-sig")  # a byte order mark is ignored
-        document = json.loads(text, parse_constant=loose, parse_int=_number, object_pairs_hook=Members)
+        document = json.loads(text, parse_constant=loose, parse_int=_number, object_pairs_hook=members)
         json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None, False

@@ -48,7 +48,7 @@ class Reader(NamedTuple):
 def _settings(_: Path, __: Path) -> Reader:
     from customer_risk.serving.settings import load_settings
 
-    text = (ROOT / "docs" / "guide" / "settings.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    text = (ROOT / "docs" / "reference" / "settings.md").read_text().partition("```yaml\n")[2].partition("```")[0]
     return Reader(lambda place: load_settings(place / "file.yaml", server={}), {"file.yaml": text.encode()})
 
 
@@ -64,8 +64,7 @@ def _configuration(_: Path, __: Path) -> Reader:
     from customer_risk.model.config import load_config
 
     return Reader(
-        lambda place: load_config(place / "file.yaml"),
-        {"file.yaml": (ROOT / "model" / "defaults.yaml").read_bytes()},
+        lambda place: load_config(place / "file.yaml"), {"file.yaml": (ROOT / "model" / "defaults.yaml").read_bytes()}
     )
 
 

@@ -1,4 +1,4 @@
-"""Requests that are nearly sound: in each of the wire's forms, a few places changed to what no caller should send."""
+"""Requests that are nearly valid: in each form, a few places are changed."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ _LITERALS = (
 
 @dataclass(frozen=True)
 class Literal:
-    """A piece of text that is written as it stands, JSON or not."""
+    """A text that is written unchanged, whether or not it is JSON."""
 
     text: str
 
 
 def write(value: object) -> str:
-    """Write a document as JSON would be written, but for the literals in it."""
+    """Write a document as JSON, and its literals unchanged."""
     match value:
         case Literal(text):
             return text
@@ -75,28 +75,28 @@ def write(value: object) -> str:
 
 
 def encode(value: object) -> bytes:
-    """Encode a document; halves of characters in it become bytes that are no UTF-8."""
+    """Encode a document; half surrogates become bytes that are not UTF-8."""
     return write(value).encode(errors="surrogatepass")
 
 
 def documents(features: Sequence[str]) -> SearchStrategy[Any]:
-    """Sound requests to a model of these features, in any of the three forms."""
+    """Valid requests for a model with these features, in any of the three forms."""
     return st.one_of(_rows(), _rows().map(_as_columns), _features(features))
 
 
 def spoiled(features: Sequence[str]) -> SearchStrategy[Any]:
-    """Such requests with up to four places changed."""
+    """Such requests with up to four changes."""
     return _spoil(documents(features))
 
 
 def tensors(features: Sequence[str]) -> SearchStrategy[Any]:
-    """Nearly sound bodies of V2: features as one tensor or as one each, for none, one or two customers."""
+    """Nearly valid V2 bodies: one tensor of features or one for each, for zero to two customers."""
     return _spoil(st.integers(0, 2).flatmap(lambda customers: _tensors(features, customers)))
 
 
 @st.composite
 def binary_tensors(draw: Any, features: Sequence[str]) -> tuple[bytes, bytes]:
-    """Draw a nearly sound V2 body in two parts: the JSON, and the values of some of its tensors in binary form."""
+    """Draw a nearly valid V2 body in two parts: the JSON, and the values of some tensors in binary form."""
     document = draw(st.integers(0, 2).flatmap(lambda customers: _tensors(features, customers)) | _requests(features))
     behind = b""
     for tensor in document["inputs"]:
@@ -127,7 +127,7 @@ def _spoil(draw: Any, sound: SearchStrategy[Any]) -> Any:
 
 
 def bodies(features: Sequence[str]) -> SearchStrategy[bytes]:
-    """The bytes of such requests, sometimes cut off, or with a byte put in."""
+    """The bytes of such requests; some are cut off or have an additional byte."""
     return st.builds(
         _scratch, spoiled(features).map(encode), st.integers(0, 30), st.floats(0, 1), st.binary(max_size=2)
     )
@@ -149,7 +149,7 @@ def _scratch(body: bytes, way: int, where: float, piece: bytes) -> bytes:
 
 
 def odd_values() -> SearchStrategy[Any]:
-    """What may stand where it shouldn't."""
+    """Values that are invalid at most places."""
     return st.one_of(
         st.none(),
         st.booleans(),
@@ -171,7 +171,7 @@ def odd_values() -> SearchStrategy[Any]:
 
 
 def _change(draw: Any, document: Any) -> Any:
-    """Change one place anywhere in a document: put, drop, double or rename."""
+    """Change one place of a document: replace, remove, double or rename it."""
     places = list(_places(document))
     if not places:
         return draw(odd_values())
@@ -199,7 +199,7 @@ def _change(draw: Any, document: Any) -> Any:
 
 
 def _places(value: Any) -> Any:
-    """Give each member's holder and key."""
+    """Return each member's holder and key."""
     if isinstance(value, (dict, list)):
         for key in value if isinstance(value, dict) else range(len(value)):
             yield value, key

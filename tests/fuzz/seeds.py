@@ -1,4 +1,4 @@
-"""The targets of `tests/fuzz/decoders.py`, and the corpus of each: sound and nearly sound bodies."""
+"""The targets of `tests/fuzz/decoders.py`, and the corpus of each: valid and nearly valid bodies."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
+INPUT: Final = "The input in base64:"  # what a target prints, before the input itself, when an input fails
 LENGTH_BYTES: Final = 2  # of the prefix of a `v2-binary` input: its JSON's length, a header over HTTP
 
 
 def plant(target: str, features: Sequence[str], folder: Path) -> None:
-    """Write a target's corpus into an empty folder; it is the same each time. `features` are the model's."""
+    """Write a target's corpus into an empty folder, always the same; `features` are the model's."""
     numbers = count()
 
     @settings(

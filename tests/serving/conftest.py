@@ -1,12 +1,10 @@
-"""What serving's tests share: a decider on the small real bundle, and sound requests to spoil."""
+"""Fixtures for the tests of serving: a service with the small real bundle, and valid requests."""
 
 from __future__ import annotations
 
 import asyncio
-import copy
 import ssl
 from datetime import UTC, datetime, timedelta
-from importlib.util import module_from_spec, spec_from_file_location
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,59 +17,29 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.sound_request import sound_request
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
+    from customer_risk.model.scoring.bundle import Bundle
     from customer_risk.serving.bulk.jobs.repository import JobRepository
     from customer_risk.serving.decisions.request_parser import RequestParser
     from customer_risk.serving.decisions.service import Service
     from customer_risk.serving.http.scoring_app import ScoringApp
     from customer_risk.serving.kserve.model import RiskModel
+    from tests.serving.entrances import Entrances
 
 NOW = 1_800_000_000.25  # 2027-01-15T08:00:00.250000Z
-
-_REQUEST = {
-    "customer_id": "c-1",
-    "profile": {
-        "reason_to_use_app": "TRAVEL_ACCOUNT",
-        "occupation": "STUDENTS",
-        "kyc_state": "COMPLETED",
-        "screening_state": "COMPLETED",
-        "has_biometrics": True,
-        "is_pep": False,
-        "is_adverse_media_minor": None,
-        "country_of_residence": "FR",
-        "phone_number_country_code": "+33",
-        "document_issuing_country": "FR",
-        "locale": "fr-FR",
-        "date_of_birth": "1990-01-31",
-        "gender": "F",
-    },
-    "transactions": [
-        {
-            "id": f"t-{i}",
-            "state": "COMPLETED",
-            "type": "CARDS" if i % 3 else "BANK_TRANSFER",
-            "amount": 12.5 + i,
-            "currency": "EUR",
-            "direction": "OUT" if i % 3 else "IN",
-            "created_at": f"2024-08-2{i}T10:33:50.629801Z",
-            "completed_at": None if i == 4 else f"2024-08-2{i} 10:34:00.1 UTC",
-        }
-        for i in range(1, 6)
-    ],
-    "history_complete": True,
-}
 
 
 @pytest.fixture(scope="session")
 def samples() -> ModuleType:
     """The module of records, documents and segments to test with."""
-    spec = spec_from_file_location("conformance", Path(__file__).parent / "record" / "conformance.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    from tests.serving.record import conformance
+
+    return conformance
 
 
 @pytest.fixture
@@ -82,8 +50,8 @@ def now() -> float:
 
 @pytest.fixture
 def request_() -> dict[str, Any]:
-    """A sound request, the test's own to spoil."""
-    return copy.deepcopy(_REQUEST)
+    """A copy of a valid request."""
+    return sound_request()
 
 
 @pytest.fixture
@@ -100,15 +68,38 @@ def reader() -> RequestParser:
     return RequestParser(known=("a", "b", "c"), wanted=("a", "b"))
 
 
-@pytest.fixture
-def service(bundle: Path) -> Service:
-    """A service on the small real bundle, with a clock that stands still."""
+@pytest.fixture(scope="session")
+def small_bundle(bundle: Path) -> Bundle:
+    """The small real bundle, loaded."""
     from customer_risk.model.scoring.bundle import load_bundle
+
+    return load_bundle(bundle, verify_golden=False)
+
+
+@pytest.fixture
+def service(small_bundle: Bundle) -> Service:
+    """A service on the small real bundle, whose clock always shows NOW."""
     from customer_risk.serving.decisions.service import Service
 
     made = Service("customer-risk", clock=lambda: NOW)
-    made.use(load_bundle(bundle, verify_golden=False))
+    made.use(small_bundle)
     return made
+
+
+@pytest.fixture
+def ready(app: ScoringApp, model: RiskModel, small_bundle: Bundle) -> ScoringApp:
+    """The whole application, with the small real bundle in use."""
+    model.warm = True
+    model.use(small_bundle)
+    return app
+
+
+@pytest.fixture
+def entrances(ready: ScoringApp, model: RiskModel, call: Callable[..., Any], tmp_path: Path) -> Entrances:
+    """Every entrance of a service on the small real bundle."""
+    from tests.serving.entrances import Entrances
+
+    return Entrances(ready, model.service, call, tmp_path)
 
 
 @pytest.fixture
@@ -155,11 +146,11 @@ def app(model: RiskModel) -> ScoringApp:
     from kserve import ModelRepository
 
     from customer_risk.serving.kserve.application import application
-    from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
+    from customer_risk.serving.kserve.data_plane import FixedModels, ModelDataPlane
 
     models = ModelRepository()
     models.update(model)
-    return application(model.exchange, TruthfulDataPlane(models), FixedModels(models))
+    return application(model.exchange, ModelDataPlane(models), FixedModels(models))
 
 
 @pytest.fixture(scope="session")

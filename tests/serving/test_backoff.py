@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from customer_risk.serving.backoff import Backoff
-from customer_risk.serving.client.retrying import Patience, _waits
 
 _ROOT = Path(__file__).parents[2]
 
@@ -44,14 +43,13 @@ def test_jitter_shortens_a_wait_by_half_at_most() -> None:
 
 
 @pytest.mark.parametrize("failures", [1_024, 5_000])
-def test_it_goes_on_after_thousands_of_failures(failures) -> None:
-    """After thousands of failures, the wait is the longest one, also in the client."""
+def test_waits_are_bounded_after_thousands_of_failures(failures) -> None:
+    """After thousands of failures, the wait is the longest one."""
     backoff = Backoff(0.25, 30)
     assert [backoff.next() for _ in range(failures)][-1] == 30
-    assert max(_waits(Patience(attempts=failures))) <= Patience().longest
 
 
-@pytest.mark.parametrize("folder", ["serving", "model", "k8s", "loadtest"])
+@pytest.mark.parametrize("folder", ["serving", "model", "k8s", "loadtest", "client"])
 def test_nothing_else_computes_waits_by_a_power(folder) -> None:
     """No other code computes a wait as a power of two, which would overflow."""
     power = re.compile(r"\b2(\.0)? ?\*\* ?\(?(min\()?[a-z_]*\.?(attempt|death|failure|tr(y|ies)|time)")

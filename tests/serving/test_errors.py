@@ -30,7 +30,7 @@ def test_a_lack_of_a_resource_is_refused_with_503(service, error) -> None:
 @pytest.mark.parametrize(
     "error", [OSError(errno.EACCES, "no"), RuntimeError("x"), NotFound("x", remedy="y"), KeyError()]
 )
-def test_other_errors_stay_what_they_are(error) -> None:
+def test_other_errors_are_unchanged(error) -> None:
     """An error that doesn't say that a resource is used up is returned unchanged."""
     assert as_exhausted(error) is error
 

@@ -1,4 +1,4 @@
-"""docs/guide/api.md says what the code does."""
+"""docs/guide/api.md agrees with the code."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", GUID
 
 
 @pytest.mark.parametrize("example", [each for each in EXAMPLES if "decision_id" not in each])
-def test_the_example_requests_are_sound(example, now) -> None:
-    """Each is read without a warning but of what it leaves out."""
+def test_the_example_requests_are_valid(example, now) -> None:
+    """Each example request is valid, without warnings except about fields that it leaves out."""
     warnings = RequestParser(known=NAMES, wanted=()).read(json.dumps(example).encode(), now=now).warnings
     assert {warned.code for warned in warnings} <= {"DEFAULT_TAKEN"}
 
 
 def test_the_example_answer_has_every_field() -> None:
-    """The answer, its reason and its pattern have the fields of the wire, in their order."""
+    """The answer, its reason and its pattern have the fields of the code, in their order."""
     (answer,) = [each for each in EXAMPLES if "decision_id" in each]
     assert tuple(answer) == WireAnswer.__struct_fields__
     assert tuple(answer["reasons"][0]) == WireReason.__struct_fields__
     assert tuple(answer["patterns"][0]) == WirePattern.__struct_fields__
 
 
-def test_the_example_refusal_is_what_comes_back(now) -> None:
+def test_the_example_refusal_is_the_services(now) -> None:
     """The body after `curl --json` is refused with the fields that the guide shows."""
     body = re.search(r"curl --json '(.*?)'", GUIDE)[1].encode()
     with pytest.raises(InputError) as caught:
@@ -52,12 +52,12 @@ def test_the_example_refusal_is_what_comes_back(now) -> None:
 
 @pytest.mark.parametrize("kind", [*KINDS.values(), UNEXPECTED], ids=lambda kind: kind.name)
 def test_every_refusal_is_in_the_table(kind) -> None:
-    """Status and name stand side by side."""
+    """The table of refusals has every status and kind."""
     assert f"| {kind.status.value} | `{kind.name}` |" in GUIDE
 
 
 def test_every_warning_is_in_the_table() -> None:
-    """The codes that the sources give are those of the guide, and the other way round."""
+    """The warning codes of the code and of the guide are the same."""
     sources = [*(ROOT / "serving").rglob("*.py"), ROOT / "model/features/input_warning.py"]
     given = {
         code
@@ -69,5 +69,5 @@ def test_every_warning_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("name", [*Profile.__struct_fields__, *Transaction.__struct_fields__])
 def test_every_field_is_described(name) -> None:
-    """Profile and transaction fields are named, but for those that no decision may rest on."""
+    """All fields of profiles and transactions are named, except those that no decision may use."""
     assert f"`{name}`" in GUIDE or name in {"gender", "user_id", "session_id"}

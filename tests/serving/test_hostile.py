@@ -1,4 +1,4 @@
-"""Bodies that are cheap to send and expensive to read: how much each one uses the event loop, at every endpoint."""
+"""Bodies that are cheap to send and expensive to read: how long each one blocks the event loop, at every endpoint."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def run(bundle):
 
     from customer_risk.model.scoring.bundle import load_bundle
     from customer_risk.serving.kserve.application import application
-    from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
+    from customer_risk.serving.kserve.data_plane import FixedModels, ModelDataPlane
     from customer_risk.serving.kserve.model import RiskModel
 
     loaded = load_bundle(bundle, verify_golden=False)
@@ -108,7 +108,7 @@ def run(bundle):
             model, models = RiskModel(Exchange(service), bundle), ModelRepository()
             model.use(loaded)
             models.update(model)
-            one = Running(application(model.exchange, TruthfulDataPlane(models), FixedModels(models)), service)
+            one = Running(application(model.exchange, ModelDataPlane(models), FixedModels(models)), service)
             server = GrpcServer(Exchange(service), GrpcSettings(port=0, grace_seconds=0))
             await server.start()
             one.port = server.port
@@ -123,7 +123,7 @@ def run(bundle):
 
 
 @pytest.mark.parametrize("size", _SIZES)
-def test_no_body_keeps_the_event_loop_long(run, size) -> None:
+def test_no_body_blocks_the_event_loop_for_long(run, size) -> None:
     """For every hostile body, the event loop's thread reads no more than its bound and makes few calls."""
 
     async def work(running: Running) -> list[str]:
@@ -171,7 +171,7 @@ def test_a_refused_body_is_freed_at_once(run) -> None:
     assert run(work) == []
 
 
-def test_the_items_of_a_batch_leave_turns_to_others(run, request_) -> None:
+def test_a_batch_lets_other_tasks_run(run, request_) -> None:
     """A batch reads no more than the bound between two turns of the event loop."""
     request_["transactions"] *= 50
     for place, row in enumerate(request_["transactions"]):

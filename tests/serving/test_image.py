@@ -1,4 +1,4 @@
-"""What the image's recipe promises; tests/e2e/test_image.py holds the image itself to it."""
+"""The recipe of the image; tests/e2e/test_image.py tests the image itself."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ RECIPES = [
 
 
 def _lines(recipe: Path) -> list[str]:
-    """A recipe's instructions, one a line, comments left out."""
+    """The instructions of a recipe, one in each line, without comments."""
     text = re.sub(r"^\s*#.*\n", "", recipe.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return [line.strip() for line in text.replace("\\\n", " ").splitlines() if line.strip()]
 
 
 def _locked(name: str) -> set[str]:
-    """Name a lock's packages with versions."""
+    """Return the packages of a lock file with their versions."""
     text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
     return set(re.findall(r"^([a-z0-9-]+==[^\s;]+)", text, re.MULTILINE))
 
@@ -48,7 +48,7 @@ def test_recipe_installs_nothing_but_what_a_lock_pins_by_hash(recipe) -> None:
 
 
 def test_recipe_needs_no_buildkit_and_runs_as_a_numeric_user_without_a_shell() -> None:
-    """The legacy builder takes it; a cluster can see that it isn't root; PID 1 is the command itself."""
+    """The legacy builder accepts the recipe; its user is a number other than 0; PID 1 is the command."""
     lines = _lines(ROOT / "serving/Dockerfile")
     assert not [line for line in lines if "--mount" in line or line.startswith("ADD ") or "<<" in line]
     assert [line for line in lines if line.startswith("USER ")] == ["USER 10001:10001"]
@@ -58,7 +58,7 @@ def test_recipe_needs_no_buildkit_and_runs_as_a_numeric_user_without_a_shell() -
 
 
 def test_image_lock_is_the_google_lock_without_what_nothing_imports() -> None:
-    """What is tested ships, and nothing that isn't; what is left out is named where the locks are made."""
+    """The image has the packages of the tested lock, except those that the script of the locks excludes."""
     said = re.search(r'without="([^"]+)"', (ROOT / "scripts/lock").read_text(encoding="utf-8"))
     left_out = {each.partition("==")[0] for each in _locked("google") - _locked("image")}
     assert _locked("image") <= _locked("google")
@@ -68,16 +68,16 @@ def test_image_lock_is_the_google_lock_without_what_nothing_imports() -> None:
 @pytest.mark.parametrize(
     "path", ["tables/users.csv", ".git/config", "build/x", "tests/conftest.py", ".env", "registry/x"]
 )
-def test_build_context_leaves_out_all_that_no_image_holds(path) -> None:
-    """Everything is ignored but what is named, so that no table, secret or history comes near a layer."""
+def test_the_build_context_has_only_the_named_files(path) -> None:
+    """The build context has only the named files: no table, secret or history."""
     rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     rules = [rule for rule in rules if rule and not rule.startswith("#")]
     assert rules[0] == "*"
     assert not [rule for rule in rules if rule.startswith("!") and path.startswith(rule[1:].split("*")[0])]
 
 
-def test_every_package_of_the_image_stands_on_the_page_of_licences() -> None:
-    """With its version and a licence; the page is what its script writes."""
+def test_the_page_of_licences_has_every_package() -> None:
+    """The page of licences has each package with its version and licence, and is current."""
     page = (ROOT / "docs/licences.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\S+) \| (\d\S*) \| (.+) \|$", page, re.MULTILINE)
     assert {f"{name}=={version}" for name, version, _ in rows} == _locked("image")
@@ -97,13 +97,13 @@ def test_every_package_of_the_image_stands_on_the_page_of_licences() -> None:
     ],
 )
 def test_report_counts_a_package_with_its_libraries_and_metadata(path, part) -> None:
-    """So that the largest parts are those that could be left out together."""
+    """The size report counts a package's libraries and metadata with the package."""
     assert _script("report").part_of(path) == part
 
 
 @pytest.mark.parametrize("script", ["build", "trim", "compile"])
-def test_scripts_are_sound_and_say_what_they_take(script) -> None:
-    """The shell reads them, and each stops at its first error."""
+def test_scripts_are_valid_and_show_their_usage(script) -> None:
+    """Shell scripts are valid, and stop at their first error."""
     path = ROOT / "scripts" / "image" / script
     subprocess.run(["bash", "-n", path], check=True)
     assert "set -euo pipefail" in path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every path is read and written as it is spelled, never as a pattern that other files match."""
+"""Every path is read and written literally, never as a pattern that matches other files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from customer_risk.model.config import load_config
 from customer_risk.model.errors import ConfigError, TableMissing
 from customer_risk.model.files import read_text
 from customer_risk.model.google_cloud.bucket import Bucket, Stored
-from customer_risk.model.offboarding.scoring import score_tables
+from customer_risk.model.offboarding.scoring import score as score_tables
 from customer_risk.model.offboarding.spreadsheet import read_sheet
 from customer_risk.model.scoring.bundle import load_bundle
 from customer_risk.model.tables.mapping import Mapping, load_mapping
@@ -45,7 +45,6 @@ from customer_risk.serving.decisions.fallback.ruleset import load_rules
 from customer_risk.serving.record.shipper.progress import Progress, read_end
 from customer_risk.serving.record.sinks.folder import LocalObjects
 from customer_risk.serving.record.sinks.parquet import Parquet
-from customer_risk.serving.record.sinks.parquet_ids import ParquetIds
 from customer_risk.serving.store.file import FileStore
 
 if TYPE_CHECKING:
@@ -142,14 +141,14 @@ def test_a_table_is_the_file_that_the_mapping_names(here, hostile, suffix, absol
 def test_a_table_that_is_not_there_is_missing(here, hostile, suffix) -> None:
     """A table whose name would match another file is missing."""
     _put(here / f"{hostile.decoy}.{suffix}", _content(suffix, "decoy"))
-    with pytest.raises(TableMissing, match="holds neither"):
+    with pytest.raises(TableMissing, match="has neither"):
         fetch(here, hostile.name)
 
 
 @each_name
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_table_is_written_where_the_option_says(here, hostile, suffix) -> None:
-    """`check --out` and `synth` write the file that they are told, and no other."""
+    """`check --out` and `synth` write only the named file."""
     Path(hostile.name).mkdir()
     save(pl.DataFrame({"user_id": ["right"]}), Path(hostile.name) / f"{hostile.name}.{suffix}")
     found = [path.relative_to(here) for path in here.rglob("*") if path.is_file()]
@@ -158,7 +157,7 @@ def test_a_table_is_written_where_the_option_says(here, hostile, suffix) -> None
 
 @some_names
 def test_check_reads_the_folder_that_it_is_given(here, hostile, synthetic) -> None:
-    """`check` reads the tables of the folder that it is told, beside an empty one that the name would match."""
+    """`check` reads the tables of the named folder, beside an empty folder that the name would match."""
     from customer_risk.model.cli.main import customer_risk
 
     shutil.copytree(synthetic, here / hostile.name)
@@ -188,7 +187,7 @@ def test_scoring_reads_and_writes_the_folders_that_it_is_given(here, hostile, bu
         here / "tables" / hostile.name,
         here / "out" / hostile.name,
         made_at=datetime(2026, 1, 5, tzinfo=UTC),
-    )
+    ).run
     assert run.counts["customers"] == 400
     assert (here / "out" / hostile.name / "offboarding.csv").is_file()
 
@@ -229,7 +228,7 @@ def test_a_bundle_is_the_folder_that_is_named(here, hostile, bundle) -> None:
     """A bundle's folder is found by its name, its golden rows included."""
     shutil.copytree(bundle, here / hostile.name)
     (here / hostile.decoy).mkdir()
-    load_bundle(Path(hostile.name))
+    assert load_bundle(Path(hostile.name)).version == load_bundle(bundle).version
 
 
 def _requests(customer: str) -> bytes:
@@ -262,7 +261,7 @@ def test_a_batch_reads_the_folder_or_file_that_its_input_names(here, hostile, wh
         path = here / "in" / hostile.name / f"{hostile.name}.parquet"
         assert _customers(FolderSource(path, ())) == ["right"]
         path.unlink()
-        with pytest.raises(UnusableInput, match="no Parquet file"):
+        with pytest.raises(UnusableInput, match="No Parquet file"):
             FolderSource(path, ()).blocks()
 
 
@@ -360,7 +359,7 @@ def test_temporary_files_are_found_whatever_their_folder_is_called(here, hostile
     segment = Parquet().encode([document])
     assert Parquet().decode(segment) == [document]
     Parquet().check_exact(segment, [document])
-    assert ParquetIds().read(segment) == [document["decision_id"]]
+    assert Parquet().ids(segment) == [document["decision_id"]]
     with closing(ParquetReader([request], JobSettings())) as reader:
         assert json.loads(reader.read().lines[0])["customer_id"] == "right"
     lines = here / hostile.name / "lines"

@@ -23,20 +23,16 @@ def test_a_large_body_is_read_on_a_thread(size, apart) -> None:
     assert (found != threading.get_ident()) is apart
 
 
-def test_the_event_loop_goes_on_meanwhile() -> None:
+async def test_the_event_loop_runs_other_tasks_meanwhile() -> None:
     """The event loop runs other tasks while a large body is read."""
-
-    async def run() -> int:
-        turns, reading = 0, asyncio.ensure_future(Offload().call(MOST_ON_LOOP + 1, time.sleep, 1.0))
-        while not reading.done():
-            await asyncio.sleep(0.01)
-            turns += 1
-        return turns
-
-    assert asyncio.run(run()) > 5
+    turns, reading = 0, asyncio.ensure_future(Offload().call(MOST_ON_LOOP + 1, time.sleep, 1.0))
+    while not reading.done():
+        await asyncio.sleep(0.01)
+        turns += 1
+    assert turns > 5
 
 
-def test_large_bodies_are_read_one_after_the_other() -> None:
+async def test_large_bodies_are_read_one_after_the_other() -> None:
     """Two large bodies are never decoded in memory at once."""
     running: list[int] = []
     most: list[int] = []
@@ -47,11 +43,8 @@ def test_large_bodies_are_read_one_after_the_other() -> None:
         time.sleep(0.02)
         running.pop()
 
-    async def run() -> None:
-        offload = Offload()
-        await asyncio.gather(*(offload.call(MOST_ON_LOOP + 1, read) for _ in range(5)))
-
-    asyncio.run(run())
+    offload = Offload()
+    await asyncio.gather(*(offload.call(MOST_ON_LOOP + 1, read) for _ in range(5)))
     assert most == [1] * 5
 
 
@@ -78,29 +71,22 @@ def test_a_turn_is_due_after_so_many_items_or_bytes() -> None:
     assert Turns().due(MOST_ON_LOOP + 1)
 
 
-def test_memory_is_tidied_once_after_several_large_bodies() -> None:
+async def test_memory_is_tidied_once_after_several_large_bodies() -> None:
     """`tidy` is called once, a second after the first of several large bodies, on the thread that read them."""
     tidied: list[int] = []
 
-    async def run() -> None:
-        offload = Offload(lambda: tidied.append(threading.get_ident()))
-        for _ in range(3):
-            reader = await offload.call(MOST_ON_LOOP + 1, threading.get_ident)
-        await asyncio.sleep(1.2)
-        assert tidied == [reader]
-
-    asyncio.run(run())
+    offload = Offload(lambda: tidied.append(threading.get_ident()))
+    for _ in range(3):
+        reader = await offload.call(MOST_ON_LOOP + 1, threading.get_ident)
+    await asyncio.sleep(1.2)
+    assert tidied == [reader]
 
 
-def test_a_function_on_a_daemon_thread_returns_or_raises() -> None:
+async def test_a_function_on_a_daemon_thread_returns_or_raises() -> None:
     """The result or the error of a function on a daemon thread reaches the coroutine that awaits it."""
-
-    async def run() -> None:
-        assert await run_on_daemon_thread(lambda: 3) == 3
-        with pytest.raises(KeyError):
-            await run_on_daemon_thread(lambda: {}["a"])
-
-    asyncio.run(run())
+    assert await run_on_daemon_thread(lambda: 3) == 3
+    with pytest.raises(KeyError):
+        await run_on_daemon_thread(lambda: {}["a"])
 
 
 def test_a_process_does_not_wait_for_a_daemon_thread() -> None:

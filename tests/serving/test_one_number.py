@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import math
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,139 +17,79 @@ from customer_risk.model.tables.mapping import Mapping
 from customer_risk.model.tables.parsing import read_numbers
 from customer_risk.model.tables.reading import read_table
 from customer_risk.model.tables.synthetic import synthesize
-from customer_risk.serving.bulk.jobs.runner import JobRunner
-from customer_risk.serving.bulk.jobs.types import Format, Job, JobSettings
-from customer_risk.serving.bulk.tables.inputs.parquet import opened
-from customer_risk.serving.bulk.tables.outputs.rows import Place
-from customer_risk.serving.bulk.tables.retry import Patience
-from customer_risk.serving.bulk.tables.scoring import Scoring
 from customer_risk.serving.decisions.engine import Engine
 from customer_risk.serving.decisions.request_parser import ParsedRequest
-from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.kserve.v2.inputs import read_inputs
 from customer_risk.serving.kserve.v2.tensors import Tensor
 from tests.number_texts import NUMBERS, ONLY_IN_TABLES
+from tests.serving.entrances import INFER, JSON_ENTRANCES, cells, pointers, texts
 
-INFER = "/v2/models/customer-risk/infer"
 NOT_JSON = "not JSON"
-# A value, the fields that were refused, or NOT_JSON.
-Reading = float | tuple[str, ...] | str | None
+Reading = float | list[str] | str | None  # a value, the fields that were refused, or NOT_JSON
 
 
 @pytest.fixture
-def seen(monkeypatch) -> dict[str, float]:
-    """The first feature's value in each request that is answered, by customer."""
-    found: dict[str, float] = {}
+def read(entrances, model, monkeypatch):
+    """Send the model's features to an entrance, the first of them as each of some values; return what was read."""
+    seen: dict[str, float] = {}
     decide = Engine.decide
+    first, *others = model.service.names()
 
     def keep(self: Engine, read: ParsedRequest, **options: Any) -> Any:
-        if read.values.size:
-            found[read.customer_id] = float(read.values[0])
+        seen[read.customer_id] = float(read.values[0])
         return decide(self, read, **options)
 
     monkeypatch.setattr(Engine, "decide", keep)
-    return found
 
+    def tensors(place: int, text: str) -> dict[str, Any]:
+        columns = [(first, f"<{text}>"), *((name, 1) for name in others)]
+        numbers = [{"name": name, "datatype": "FP64", "shape": [1], "data": [each]} for name, each in columns]
+        return entrances.post(INFER, {"inputs": [texts("customer_id", [f"c-{place}"]), *numbers]})
 
-@pytest.fixture
-def entrances(  # noqa: C901, PLR0915  one function an entrance
-    app, model, call, service, seen, jobs_repository, tmp_path
-) -> dict[str, Callable[..., list[Reading]]]:
-    """Functions that send the model's features to each entrance, the first of them as each of some texts."""
-    model.load()
-    first, *others = service.names()
-
-    def outcome(customer_id: str, problem: dict[str, Any] | None) -> Reading:
-        if problem is None:
-            return seen.pop(customer_id)
-        if problem["status"] == 400:
-            return NOT_JSON
-        assert problem["status"] == 422
-        return tuple(each["pointer"] for each in problem["errors"])
-
-    def request(place: int, text: str) -> str:
-        rest = "".join(f', "{name}": 1' for name in others)
-        return f'{{"customer_id": "c-{place}", "features": {{"{first}": {text}{rest}}}}}'
-
-    def posted(path: str, body: Callable[[int, str], str]) -> Callable[..., list[Reading]]:
-        def send(place: int, text: str) -> Reading:
-            headers = {"Content-Type": "application/json"}
-            response = call(app, "POST", path, content=body(place, text).encode(), headers=headers)
-            return outcome(f"c-{place}", None if response.status_code == 200 else response.json())
-
-        return lambda texts: [send(*each) for each in enumerate(texts)]
-
-    def tensors(place: int, text: str) -> str:
-        columns = [(first, text), *((name, "1") for name in others)]
-        inputs = [f'{{"name": "customer_id", "datatype": "BYTES", "shape": [1], "data": ["c-{place}"]}}']
-        inputs += [
-            f'{{"name": "{name}", "datatype": "FP64", "shape": [1], "data": [{value}]}}' for name, value in columns
-        ]
-        return f'{{"inputs": [{", ".join(inputs)}]}}'
-
-    def job(form: Format, write: Callable[[list[str]], bytes]) -> Callable[..., list[Reading]]:
-        def send(texts: list[str]) -> list[Reading]:
-            jobs_repository.put_input("j", 0, write(texts), seconds=3600)
-            now = jobs_repository.clock()
-            fields = {"job_id": "j", "caller": "a", "explain": True, "format": form, "rows": None, "pieces": 1}
-            jobs_repository.add(Job(**fields, created=now, expires=now + 3600))
-            runner = JobRunner(jobs_repository, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=1))
-            while runner.work():
-                pass
-            results = map(json.loads, b"".join(jobs_repository.results(jobs_repository.get("j"))).splitlines())
-            made = [outcome(f"c-{place}", each.get("problem")) for place, each in enumerate(results)]
-            assert len(made) == len(texts)
-            return made
-
-        return send
-
-    def cells(texts: list[str]) -> bytes:
-        written = io.StringIO()
-        rows = [[f"c-{place}", text, *("1" for _ in others)] for place, text in enumerate(texts)]
-        csv.writer(written).writerows([["customer_id", first, *others], *rows])
-        return written.getvalue().encode()
-
-    def parquet(texts: list[str] | list[float]) -> bytes:
+    def parquet(values: list[Any]) -> bytes:
         written = io.BytesIO()
-        columns = {"customer_id": [f"c-{place}" for place in range(len(texts))], first: texts}
-        pl.DataFrame(columns | {name: [1.0] * len(texts) for name in others}).write_parquet(written)
+        columns = {"customer_id": [f"c-{place}" for place in range(len(values))], first: values}
+        pl.DataFrame(columns | {name: [1.0] * len(values) for name in others}).write_parquet(written)
         return written.getvalue()
 
-    def batch_table(texts: list[str] | list[float]) -> list[Reading]:
-        path = tmp_path / "input.parquet"
-        path.write_bytes(parquet(texts))
-        scoring = Scoring(Exchange(service), explain=False, caller="batch", patience=Patience(1))
-        with opened(path, service.names(), "input.parquet") as rows:
-            lines = [line for some in rows.lines(0) for line in some]
-        made = [json.loads(scoring.line(line, Place("2026-03-01", "run", "plan", "part"), 0)[0]) for line in lines]
-        return [
-            tuple(found["pointer"] for found in each["errors"]) if each["errors"] else outcome(f"c-{place}", None)
-            for place, each in enumerate(made)
+    def rows(values: list[str]) -> bytes:
+        ones = ["1"] * len(others)
+        return cells([["customer_id", first, *others], *([f"c-{at}", each, *ones] for at, each in enumerate(values))])
+
+    def sent(entrance: str, values: list[Any]) -> list[Reading]:
+        ways = {
+            "V2, features": lambda: [tensors(*each) for each in enumerate(values)],
+            "job, CSV of features": lambda: entrances.job("csv", rows(values)),
+            "job, Parquet": lambda: entrances.job("parquet", parquet(values)),
+            "table": lambda: entrances.table(parquet(values)),
+        }
+        requests = [
+            {"customer_id": f"c-{place}", "features": {first: f"<{value}>"} | dict.fromkeys(others, 1)}
+            for place, value in enumerate(values)
         ]
+        outcomes = ways[entrance]() if entrance in ways else entrances.send(entrance, requests)
 
-    def table(texts: list[str]) -> list[Reading]:
-        synthesize(tmp_path, customers=20, seed=5, risk_rate=0.1, format="csv")
-        path = tmp_path / "transactions_labelled.csv"
-        row = pl.read_csv(path, infer_schema=False).head(1)
-        pl.concat([row] * len(texts)).with_columns(amount=pl.Series(texts)).write_csv(path)
-        made = read_table(tmp_path, "transactions", "labelled", Mapping())
-        unreadable = made.unreadable.filter(column="amount")["row"].to_list()
-        amounts = made.frame["amount"].to_list()
-        assert [place for place, amount in enumerate(amounts, 1) if amount is None] == unreadable
-        return amounts
+        def reading(place: int, outcome: dict[str, Any]) -> Reading:
+            if outcome["status"] == 200:
+                return seen.pop(f"c-{place}")
+            return NOT_JSON if outcome["status"] == 400 else pointers(outcome)
 
-    return {
-        "risk": posted("/ai/v1/risk", request),
-        "V1": posted("/v1/models/customer-risk:predict", lambda *each: f'{{"instances": [{request(*each)}]}}'),
-        "V2": posted(INFER, tensors),
-        "job, NDJSON": job(
-            "ndjson", lambda texts: "".join(f"{request(*each)}\n" for each in enumerate(texts)).encode()
-        ),
-        "job, CSV": job("csv", cells),
-        "job, Parquet": job("parquet", parquet),
-        "batch of tables": batch_table,
-        "CSV table": table,
-    }
+        return [reading(*each) for each in enumerate(outcomes)]
+
+    return sent
+
+
+def _amounts(folder: Any, values: list[str]) -> list[float | None]:
+    """Return the amounts that training reads from a CSV table, None for unreadable ones."""
+    synthesize(folder, customers=20, seed=5, risk_rate=0.1, format="csv")
+    path = folder / "transactions_labelled.csv"
+    row = pl.read_csv(path, infer_schema=False).head(1)
+    pl.concat([row] * len(values)).with_columns(amount=pl.Series(values)).write_csv(path)
+    made = read_table(folder, "transactions", "labelled", Mapping())
+    amounts = made.frame["amount"].to_list()
+    unreadable = made.unreadable.filter(column="amount")["row"].to_list()
+    assert [place for place, amount in enumerate(amounts, 1) if amount is None] == unreadable
+    return amounts
 
 
 def _differing(texts: Any, found: list[Reading], wanted: list[Any]) -> dict[str, Any]:
@@ -160,57 +97,47 @@ def _differing(texts: Any, found: list[Reading], wanted: list[Any]) -> dict[str,
     return {text: (is_, should) for text, is_, should in pairs if is_ != should}
 
 
-@pytest.mark.parametrize(
-    ("entrance", "pointer"),
-    [
-        ("risk", "/features/{}"),
-        ("V1", "/instances/0/features/{}"),
-        ("V2", "/inputs/1/data/0"),
-        ("job, NDJSON", "/features/{}"),
-    ],
-)
-def test_numbers_in_json_are_json_s(entrances, service, entrance, pointer) -> None:
-    """A literal gives its value, or is refused: by its field where it is JSON or not finite, else as no JSON."""
-    refusals = ((pointer.format(service.names()[0]),), ("/inputs/1/shape",), NOT_JSON)  # within V2's list, 1,5 is two
-    found = ["refused" if each in refusals else each for each in entrances[entrance](list(NUMBERS))]
+@pytest.mark.parametrize("entrance", ["risk", "V1", "V2", "V2, binary", "gRPC", "V2, features", "job, NDJSON"])
+def test_numbers_in_json_are_read_alike(read, service, entrance) -> None:
+    """A literal is read as its value or refused: as a bad field if it is JSON or not finite, else as malformed."""
+    field = f"{JSON_ENTRANCES.get(entrance, '')}/features/{service.names()[0]}"
+    if entrance == "V2, features":
+        refusals: list[Reading] = [["/inputs/1/data/0"], ["/inputs/1/shape"], NOT_JSON]  # in its list, 1,5 is two
+    else:
+        refusals = [[field], NOT_JSON, [JSON_ENTRANCES[entrance]]]  # V2 and gRPC point at a text that isn't JSON
+    found = ["refused" if each in refusals else each for each in read(entrance, list(NUMBERS))]
     wanted = ["refused" if number is None else number for number in NUMBERS.values()]
     assert _differing(NUMBERS, found, wanted) == {}
 
 
-def test_numbers_in_cells_of_jobs_are_json_s(entrances, service) -> None:
+def test_numbers_in_cells_of_jobs_are_read_as_in_json(read, service) -> None:
     """A cell gives the value of JSON's number; any other text is refused by its column."""
-    field = (f"/features/{service.names()[0]}",)
-    found = entrances["job, CSV"](list(NUMBERS))
+    field = [f"/features/{service.names()[0]}"]
+    found = read("job, CSV of features", list(NUMBERS))
     assert _differing(NUMBERS, found, [field if number is None else number for number in NUMBERS.values()]) == {}
 
 
-def test_an_empty_cell_is_missing(entrances) -> None:
+def test_an_empty_cell_is_missing(read) -> None:
     """An empty cell and one of blanks have no value."""
-    assert all(math.isnan(each) for each in entrances["job, CSV"](["", " ", " \t "]))
+    assert all(math.isnan(each) for each in read("job, CSV of features", ["", " ", " \t "]))
 
 
-@pytest.mark.parametrize("entrance", ["job, Parquet", "batch of tables"])
-def test_texts_in_parquet_are_no_numbers(entrances, service, entrance) -> None:
-    """A column of text is refused by its name, whatever it holds."""
-    field = (f"/features/{service.names()[0]}",)
-    assert entrances[entrance](list(NUMBERS)) == [field] * len(NUMBERS)
+@pytest.mark.parametrize("entrance", ["job, Parquet", "table"])
+def test_texts_and_infinite_floats_in_parquet_are_refused(read, service, entrance) -> None:
+    """A column of text, an infinite float and a float beyond the bounds are refused by their column."""
+    field = [f"/features/{service.names()[0]}"]
+    assert read(entrance, list(NUMBERS)) == [field] * len(NUMBERS)
+    assert read(entrance, [1.5, math.inf, -math.inf, 1e300]) == [1.5, field, field, field]
 
 
-@pytest.mark.parametrize("entrance", ["job, Parquet", "batch of tables"])
-def test_infinite_floats_of_parquet_are_refused(entrances, service, entrance) -> None:
-    """An infinite float, and one beyond the bounds, are refused by their column."""
-    field = (f"/features/{service.names()[0]}",)
-    assert entrances[entrance]([1.5, math.inf, -math.inf, 1e300]) == [1.5, field, field, field]
-
-
-def test_amounts_in_tables_are_decimal_numbers(entrances) -> None:
+def test_amounts_in_tables_are_decimal_numbers(tmp_path) -> None:
     """A table's text gives the same value, or is unreadable; signs, zeros and points as banks write them are read."""
     wanted = list((NUMBERS | ONLY_IN_TABLES).values())
-    assert _differing(NUMBERS, entrances["CSV table"](list(NUMBERS)), wanted) == {}
+    assert _differing(NUMBERS, _amounts(tmp_path, list(NUMBERS)), wanted) == {}
 
 
 def test_the_decimal_mark_of_tables_may_be_a_comma() -> None:
-    """Then every number that is read with a point is read with a comma, to the same value, and no other text is."""
+    """With a decimal comma, every number gives the value that it has with a point."""
     # Without commas, and without the blanks that separate thousands.
     corpus = {
         text: number

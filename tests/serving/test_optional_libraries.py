@@ -1,4 +1,4 @@
-"""What a start must not import: libraries that only some settings need, some of them from an optional extra."""
+"""The start doesn't import libraries that only some settings need."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ outputs.BigQueryOutput(project="p", dataset="d"), outputs.GcsOutput(bucket="b")
 
 
 def test_settings_and_defaults_import_no_optional_library(tmp_path) -> None:
-    """Reading settings of every kind, and making what the defaults name, works where none of these can be imported."""
+    """Without the optional libraries, settings of every kind can be read, and the defaults work."""
     code = f"import sys; sys.modules.update(dict.fromkeys({LIBRARIES!r}))\n{SETTINGS}"
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -11,12 +11,12 @@ from customer_risk.model.errors import ConfigError
 from customer_risk.serving.settings import Settings, load_settings
 
 
-def test_without_a_file_the_defaults_hold() -> None:
-    """Nothing needs to be said."""
+def test_defaults_apply_without_a_file() -> None:
+    """Every setting has a default."""
     assert load_settings(None, server={}) == Settings()
 
 
-def test_a_file_says_what_differs_and_the_command_line_goes_before_it(tmp_path) -> None:
+def test_the_command_line_overrides_the_file(tmp_path) -> None:
     """Sections may be left out, and fields of them."""
     file = tmp_path / "serving.yaml"
     file.write_text("model_name: risk-2\nserver: {port: 9000, workers: 2}\nlimits: {requests_per_second: 5}\n")
@@ -36,7 +36,7 @@ def test_a_file_says_what_differs_and_the_command_line_goes_before_it(tmp_path) 
         ("- 1", "object"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named(tmp_path, text, said) -> None:
+def test_an_invalid_setting_is_named(tmp_path, text, said) -> None:
     """The message has the file's path and the setting's."""
     file = tmp_path / "serving.yaml"
     file.write_text(text)
@@ -69,8 +69,8 @@ def test_a_negative_number_and_nan_are_refused(tmp_path, name, value) -> None:
         load_settings(file, server={})
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path) -> None:
-    """By its path."""
+def test_a_missing_file_is_named(tmp_path) -> None:
+    """A missing file is named by its path."""
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         load_settings(tmp_path / "nowhere.yaml", server={})
 
@@ -87,7 +87,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path) -> None:
     ],
 )
 def test_ports_of_one_server_differ(tmp_path, text, names) -> None:
-    """Two settings with the same port are refused by their names; port 0 is another one for each."""
+    """Two settings with the same port are refused by their names; port 0 may occur several times."""
     file = tmp_path / "serve.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=f"{names} are both 9000"):

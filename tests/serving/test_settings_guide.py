@@ -1,4 +1,4 @@
-"""The guide to the settings, which is made from them."""
+"""The reference of the settings, which is made from the code."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import yaml
 from customer_risk.serving.settings import Settings
 from customer_risk.serving.settings_guide import descriptions, settings_guide
 
-PAGE = Path(__file__).parents[2] / "docs/guide/settings.md"
+PAGE = Path(__file__).parents[2] / "docs/reference/settings.md"
 
 
-def test_the_page_is_what_the_command_writes() -> None:
-    """`python -m customer_risk.serving.settings_guide > docs/guide/settings.md` brings it up to date."""
+def test_the_page_is_current() -> None:
+    """The page is current; `python -m customer_risk.serving.settings_guide > docs/reference/settings.md` writes it."""
     assert PAGE.read_text(encoding="utf-8") == settings_guide()
 
 
@@ -56,7 +56,7 @@ def test_a_description_is_a_row_of_the_docstring() -> None:
     assert descriptions(Described) == {"host": listening, "port": listening, "size": "of a page"}
 
 
-def test_a_row_of_no_setting_is_an_error() -> None:
+def test_a_row_for_an_unknown_setting_is_an_error() -> None:
     """A setting that was renamed isn't described by its former name."""
     with pytest.raises(ValueError, match="sise"):
         descriptions(Misspelt)

@@ -28,68 +28,68 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 RECORD = """\
-version INTEGER REQUIRED: Of the record's form
+version INTEGER REQUIRED: Version of the record's form
 kind STRING REQUIRED: decision or refusal
-decision_id STRING REQUIRED: UUIDv7; a refusal has one of its own
-recorded_at TIMESTAMP REQUIRED: When it was decided
-took_us INTEGER REQUIRED: Microseconds from the whole body to the decision, -1 where unknown
-route STRING REQUIRED: The way in
-caller STRING REQUIRED: Whose token
+decision_id STRING REQUIRED: UUIDv7; refusals have one too
+recorded_at TIMESTAMP REQUIRED: Time of the decision or refusal
+took_us INTEGER REQUIRED: Microseconds from the complete body to the decision; -1 if unknown
+route STRING REQUIRED: Path of the request without identifiers, or method of gRPC
+caller STRING REQUIRED: Name of the client, from its token
 trace STRING REQUIRED: 32 hexadecimal digits, or empty
-customer_id STRING REQUIRED: As given or as a keyed hash; empty in a refusal
+customer_id STRING REQUIRED: As in the request, or as a keyed hash; empty in a refusal
 status INTEGER REQUIRED: HTTP status of the answer
-problem STRING REQUIRED: A refusal's: stable name of what was wrong
-pointers STRING REPEATED: A refusal's: JSON pointers at the bad fields
+problem STRING REQUIRED: Stable name of the reason for a refusal
+pointers STRING REPEATED: JSON pointers to the invalid fields of a refusal
 source STRING REQUIRED: model or rules; empty in a refusal
 model_name STRING REQUIRED
 model_version STRING REQUIRED: The bundle's hash, or the rules' version
-cpu STRING REQUIRED: Family of the processor that answered
-probability FLOAT NULLABLE: None where rules answered
+cpu STRING REQUIRED: CPU family of the machine that answered
+probability FLOAT NULLABLE: Null if rules answered
 segment STRING REQUIRED
-action STRING REQUIRED: What the decision proposes
-reasons RECORD REPEATED: The heaviest first
+action STRING REQUIRED: Proposed action
+reasons RECORD REPEATED: The strongest first
   code STRING REQUIRED: Stable name of the reason
-  text STRING REQUIRED: What the customer may be told
+  text STRING REQUIRED: Text that the customer may see
   direction STRING REQUIRED: raises or lowers
   feature STRING NULLABLE
-  value FLOAT NULLABLE: Of the feature; none where it was missing
+  value FLOAT NULLABLE: Value of the feature; null if it is missing
   unit STRING NULLABLE
-  contribution FLOAT NULLABLE: To the margin; none where rules answered
-  share FLOAT NULLABLE: Of all contributions, 0 to 1
-  investigator_text STRING NULLABLE: Not for the customer
-warnings RECORD REPEATED: What the decision rests on weakly
+  contribution FLOAT NULLABLE: Part of the probability's log-odds; null if rules answered
+  share FLOAT NULLABLE: Share of all absolute contributions, 0 to 1
+  investigator_text STRING NULLABLE: Text for investigators only; the customer must not see it
+warnings RECORD REPEATED: Input that may be a mistake
   code STRING REQUIRED: Stable name of the warning
   pointer STRING REQUIRED: JSON pointer into the request
   detail STRING REQUIRED
-features RECORD REPEATED: All that the model was given, in its order
+features RECORD REPEATED: All inputs of the model, in its order
   name STRING REQUIRED
-  value FLOAT NULLABLE: None where it is missing
-transactions INTEGER REQUIRED: Number of transactions that it rests on
-encoded BYTES REQUIRED: The customer as the features were computed from; empty where they were given
-history_complete BOOLEAN REQUIRED: Whether the request said so
-patterns RECORD REPEATED: Found in the transactions
+  value FLOAT NULLABLE: Null if it is missing
+transactions INTEGER REQUIRED: Number of transactions that the decision used
+encoded BYTES REQUIRED: Profile and transactions as the features were computed from them; empty if features were given
+history_complete BOOLEAN REQUIRED: Whether the request had all transactions, as it states
+patterns RECORD REPEATED: Patterns found in the transactions
   code STRING REQUIRED: Stable name of the pattern
   count INTEGER NULLABLE: Number of transactions that show the pattern
   amount FLOAT NULLABLE: EUR: the sum of these transactions, or the money that passed through
-  share FLOAT NULLABLE: Of the money in, or of crypto purchases; null for other patterns
+  share FLOAT NULLABLE: Share of the money in, or of crypto purchases; null for other patterns
   first_at STRING NULLABLE: Time of the first of these transactions, RFC 3339
   last_at STRING NULLABLE: Time of the last of these transactions, RFC 3339
-  investigator_text STRING NULLABLE: Not for the customer
+  investigator_text STRING NULLABLE: Text for investigators only; the customer must not see it
 action_rule INTEGER NULLABLE: Version of the rule that led to the action; null means 1
 wordings INTEGER NULLABLE: Version of the texts of reasons and patterns; null means 1
 """
 
 RESULTS = """\
-day DATE REQUIRED: of the run
+day DATE REQUIRED: day of the run
 run STRING REQUIRED: the run's name and day
-plan STRING REQUIRED: hash of the run's input, which a run that goes on must find again
-part STRING REQUIRED: of the run, stored whole or not at all
-row INTEGER REQUIRED: in the input's file or query, from 0
-customer_id STRING NULLABLE: null where a refused row's can't be read
-status INTEGER REQUIRED: 200, or that of the problem
-decision_id STRING NULLABLE: as in the record
+plan STRING REQUIRED: hash of the run's input, which must be the same if the run continues
+part STRING REQUIRED: number of the part of the run; a part is stored completely or not at all
+row INTEGER REQUIRED: number of the row in the input's file or query, from 0
+customer_id STRING NULLABLE: null if a refused row has no readable customer_id
+status INTEGER REQUIRED: HTTP status: 200, or the problem's
+decision_id STRING NULLABLE: id of the decision, as in the record
 decided_at TIMESTAMP NULLABLE
-probability FLOAT NULLABLE: null where rules answered
+probability FLOAT NULLABLE: null if rules answered
 segment STRING NULLABLE: low, medium or high
 action STRING NULLABLE: none, review or propose_off_boarding
 source STRING NULLABLE: model or rules
@@ -107,12 +107,12 @@ reasons RECORD REPEATED: the strongest first
   investigator_text STRING NULLABLE: may not be shown to the customer
 warnings RECORD REPEATED
   code STRING NULLABLE
-  pointer STRING NULLABLE: into the request
+  pointer STRING NULLABLE: JSON pointer into the request
   detail STRING NULLABLE
-problem STRING NULLABLE: why the row was refused, by a name that stays
-detail STRING NULLABLE: the same in words
+problem STRING NULLABLE: stable name of the reason for a refusal
+detail STRING NULLABLE: what was wrong, and what to do
 errors RECORD REPEATED: each bad field of a refused row
-  pointer STRING NULLABLE: into the request
+  pointer STRING NULLABLE: JSON pointer into the request
   detail STRING NULLABLE
 patterns RECORD REPEATED: found in the transactions
   code STRING NULLABLE
@@ -211,7 +211,7 @@ def _types(path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(("columns", "stored"), [(schema.COLUMNS, RECORD), (rows.COLUMNS, RESULTS)])
 def test_tables_in_bigquery_keep_their_columns(columns, stored) -> None:
-    """Names, order, types, modes and descriptions are those of the tables that exist."""
+    """Names, order, types, modes and descriptions are those of existing tables."""
     assert "\n".join(_lines(columns)) + "\n" == stored
 
 
@@ -221,14 +221,14 @@ def test_the_records_table_keeps_its_version() -> None:
 
 
 def test_segments_of_the_record_keep_their_columns(tmp_path: Path, samples: ModuleType) -> None:
-    """A segment in Parquet has the columns of those that were written before, in their order."""
+    """A segment in Parquet has the columns of earlier segments, in their order."""
     path = tmp_path / "segment"
     path.write_bytes(Parquet().encode(samples.segment(1, 5).documents))
     assert list(_types(path).items()) == list(RECORD_PARQUET.items())
 
 
 def test_results_of_table_batches_keep_their_columns(tmp_path: Path) -> None:
-    """A part of a run's results in Parquet has the columns of those that were written before, in their order."""
+    """A part of a run's results in Parquet has the columns of earlier parts, in their order."""
     lines = tmp_path / "lines"
     lines.write_text('{"day": "2026-03-04", "status": 200}\n')
     output = ObjectsOutput(LocalObjects(tmp_path / "results"), "run", "the folder")
@@ -259,7 +259,7 @@ FOUND = {
     ids=["explained", "codes", "not found", "not seen", "an earlier release"],
 )
 def test_patterns_of_jobs_are_kept_in_parquet(tmp_path: Path, stored: str, read: object) -> None:
-    """Stored patterns are those of the answer; null stays null, and results of earlier releases are null."""
+    """Stored patterns equal those of the answer; null stays null, and patterns of earlier releases are null."""
     to_parquet([gzip.compress(b'{"status": 200, "answer": %b}\n' % stored.encode())], tmp_path / "r", JobSettings())
     query = "SELECT answer.patterns FROM read_parquet(?)"
     assert duckdb.execute(query, [str(tmp_path / "r")]).fetchone() == (read,)

@@ -1,4 +1,4 @@
-"""The made-up model that everything is compiled with."""
+"""The invented model with which everything is compiled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Noting(Service):
 
 
 def test_the_search_for_patterns_is_warmed_up() -> None:
-    """The requests include customers with a pattern, without a pattern, and with features alone."""
+    """The requests include customers with a pattern, without a pattern, and with features only."""
     service = _Noting("warm-up")
     service.found = []
     service.use(warm_up._bundle(warm_up._trees()))

@@ -11,7 +11,7 @@ def main() -> None:
     os.nice(19)
     with contextlib.suppress(AttributeError, OSError):  # not available on every system, and not always permitted
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    from customer_risk.serving.bulk.jobs.runner import work  # noqa: PLC0415  seconds, in which a server that starts beside gets ready
+    from customer_risk.serving.bulk.jobs.runner import work  # noqa: PLC0415  it takes seconds, during which the server starts
 
     work()
 

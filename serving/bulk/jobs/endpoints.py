@@ -25,14 +25,7 @@ from customer_risk.serving.bulk.jobs.types import Format, Job, JobList, JobPath,
 from customer_risk.serving.contract.byte_order_mark import without_mark
 from customer_risk.serving.contract.identifiers import uuid7
 from customer_risk.serving.contract.malformed import not_json
-from customer_risk.serving.errors import (
-    BodyTooLarge,
-    Conflict,
-    NotFound,
-    Overloaded,
-    WrongMediaType,
-    WrongMethod,
-)
+from customer_risk.serving.errors import BodyTooLarge, Conflict, NotFound, Overloaded, WrongMediaType, WrongMethod
 from customer_risk.serving.http.body import ClientDisconnected, Receive, Scope, Send, bounded, header, read_body
 from customer_risk.serving.http.budget import Budget, Held, client_of
 from customer_risk.serving.http.responses import Response, respond
@@ -57,7 +50,7 @@ _encode: Final = msgspec.json.Encoder().encode
 class JobsEndpoint:
     """The application behind `PATH`; a job belongs to its caller, and to administrators.
 
-    Functions make `repository` and `keys` in each worker, after the fork.
+    Each worker calls the functions `repository` and `keys` after the fork.
     """
 
     def __init__(
@@ -76,7 +69,7 @@ class JobsEndpoint:
         self._making = asyncio.Semaphore()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         match scope["path"].removeprefix(PATH).split("/"):
             case [""]:
                 allowed = {"POST": self._create, "GET": self._list}
@@ -89,7 +82,7 @@ class JobsEndpoint:
                 _chosen(scope, {"GET": self._show})
                 await self._results(await self._find(job_id, caller), scope, send, caller)
             case _:
-                raise NotFound("There is nothing at this path.", remedy=f"GET {PATH} lists your jobs.")
+                raise NotFound("This path doesn't exist.", remedy=f"GET {PATH} lists your jobs.")
 
     async def _create(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
         media_type = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
@@ -117,7 +110,7 @@ class JobsEndpoint:
         try:
             with self._budget.hold(client_of(scope, caller)) as held:
                 job, digest = await self._keep(job, parts, held)
-            kept = await self._put_up(job, digest, header(scope, b"idempotency-key"), caller)
+            kept = await self._submit(job, digest, header(scope, b"idempotency-key"), caller)
         except BaseException:
             await asyncio.to_thread(self._repository().drop_input, job.job_id)
             raise
@@ -142,7 +135,7 @@ class JobsEndpoint:
             await _drop(parts)
             raise
 
-    async def _put_up(self, job: Job, digest: bytes, key: str | None, caller: Caller) -> str:
+    async def _submit(self, job: Job, digest: bytes, key: str | None, caller: Caller) -> str:
         """Add a job, once for each key; return the id of the key's job."""
         repository = self._repository()
 
@@ -155,7 +148,7 @@ class JobsEndpoint:
         kept = await self._keys().once(caller, PATH, key, digest, produce)
         return kept.decode()
 
-    async def _list(self, scope: Scope, receive: Receive, caller: Caller) -> Response:  # noqa: ARG002  as its siblings
+    async def _list(self, scope: Scope, receive: Receive, caller: Caller) -> Response:  # noqa: ARG002  the same signature as `_create`
         found = await asyncio.to_thread(self._repository().of, caller.name)
         return Response(200, _encode(JobList([view(job, PATH, now=self._clock()) for job in found])))
 
@@ -190,11 +183,11 @@ class JobsEndpoint:
         """Return a caller's job; raises NotFound, also for another caller's job."""
         job = await asyncio.to_thread(self._repository().get, job_id) if len(job_id) == 36 else None
         if job is None or (job.caller != caller.name and "admin" not in caller.scopes):
-            raise NotFound("There is no such job, or no more.", remedy=f"GET {PATH} lists yours.")
+            raise NotFound("The job doesn't exist, or it has expired.", remedy=f"GET {PATH} lists your jobs.")
         return job
 
     def _allowed(self, body: bytes) -> Path:
-        """Return the file that a caller names; every fault leads to the same refusal."""
+        """Return the file that a caller names; every error leads to the same refusal."""
         try:
             named = Path(msgspec.json.decode(without_mark(body), type=JobPath).path)
         except msgspec.ValidationError as error:
@@ -203,7 +196,7 @@ class JobsEndpoint:
             raise not_json(body, error) from error
         refusal = InputError((BadField("/path", "isn't a file that this service may read"),))
         try:
-            path = named.resolve(strict=True)  # follow links, so that none leads outside the folders
+            path = named.resolve(strict=True)  # follow links, which may lead outside the folders
             allowed = [Path(folder).resolve() for folder in self._settings.folders]
         except (OSError, ValueError) as error:
             raise refusal from error
@@ -214,7 +207,7 @@ class JobsEndpoint:
 
 
 def _without_results(job: Job) -> Conflict:
-    """Return the error for results of a job that isn't done; results of one that has ended will never come."""
+    """Return the error for results of a job that isn't done."""
     match job.state:
         case "failed":
             return Conflict("The job failed and has no results.", remedy="Its problem says why: GET the job.")
@@ -229,7 +222,7 @@ def _chosen(scope: Scope, ways: Mapping[str, _Way]) -> _Way:
         return ways[scope["method"]]
     except KeyError as error:
         raise WrongMethod(
-            f"{scope['method']} isn't answered here.", remedy=f"Send {' or '.join(ways)}.", allowed=", ".join(ways)
+            f"{scope['method']} isn't allowed here.", remedy=f"Send {' or '.join(ways)}.", allowed=", ".join(ways)
         ) from error
 
 

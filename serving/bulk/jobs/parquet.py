@@ -45,16 +45,16 @@ _EXACT: Final = frozenset(
 _NESTING: Final = frozenset(("struct", "list", "map"))
 _REAL: Final = frozenset(("float", "double", "decimal", "hugeint", "uhugeint"))
 _FIELDS: Final = ("customer_id", "profile", "transactions", "history_complete", "features")
-# Given, not guessed from the texts: that would make a UUID of one customer_id, a date of another.
+# Not inferred from the texts: a customer_id could become a UUID or a date.
 _RESULT: Final = duckdb_columns(columns_of(BatchItem))
 
 
 class ParquetReader(FileReader):
     """Reads Parquet in one of the three forms of `form_of`; positions are in rows.
 
-    NaN is a missing value. An infinite value becomes a text, so that the request's reader refuses it by its name.
+    NaN is a missing value. An infinite value becomes a text, which the request's parser refuses.
     Timestamps without a zone are UTC; texts are read as those of a request. A customer_id that is an integer becomes
-    its decimal text. Other columns aren't read. A file of no form is refused.
+    its decimal text. Other columns aren't read. A file without one of the forms is refused.
     """
 
     costly = True
@@ -166,10 +166,10 @@ def to_parquet(packed: Iterable[bytes], path: Path, settings: JobSettings) -> No
 
 
 def _as_json(kind: Any, *, within: bool = False) -> tuple[str, Callable[[Any], Any] | None]:
-    """Return the type to read a column as, and the function that makes its values JSON's; None if no change is needed.
+    """Return the type to read a column as, and a function that converts its values to JSON's (None if not needed).
 
-    `within` says that the values are within others: timestamps there are times of transactions. Values
-    aren't converted to JSON by DuckDB, which would convert 2,048 rows at once.
+    `within` is true for values within others: timestamps there are times of transactions. DuckDB doesn't convert to
+    JSON here, because it would convert 2,048 rows at once.
     """
     if str(kind) == "JSON":
         return "VARCHAR", _parsed
@@ -189,7 +189,7 @@ def _as_json(kind: Any, *, within: bool = False) -> tuple[str, Callable[[Any], A
 
 
 def _births(form: Form, columns: Mapping[str, Any]) -> Mapping[str, Callable[[Any], Any]]:
-    """Return the functions that make dates of times at midnight, by the columns that hold dates of birth as times."""
+    """Return the functions that convert times at midnight to dates, by the columns with dates of birth as times."""
     if not birth_is_moment(form, {name: duckdb_kind(kind) for name, kind in columns.items()}):
         return {}
     return {"profile": partial(_each_field, {BORN: day_of})} if "profile" in form.nested else {BORN: day_of}

@@ -35,7 +35,7 @@ _SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _SLICE: Final = 64 * 1024
 _BLANKS: Final = " \t\r\n"
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-_CHECKED: Final = 20_000  # rows of CSV that are checked before another client's turn
+_CHECKED: Final = 20_000  # rows of CSV that are checked in one turn
 _REQUEST: Final = "request"
 _FLAGS: Final = {"true": True, "false": False}
 _FEATURES: Final = dict.fromkeys(NAMES)  # in order, with the lookups of a set
@@ -121,7 +121,7 @@ class Cutter:
 
 
 def lines_of(piece: bytes) -> list[bytes]:
-    """Return the lines of a piece of NDJSON, without blank ones, byte order marks and Ctrl-Z, the end of a DOS file."""
+    """Return the lines of a piece of NDJSON, without blank lines, byte order marks and Ctrl-Z (end of a DOS file)."""
     return [content for line in piece.split(b"\n") if (content := _content(line))]
 
 
@@ -155,7 +155,7 @@ class FileReader:
     `read` raises InputError if the file isn't in its declared format, BodyTooLarge if it exceeds the settings'
     bounds, and Interrupted after a call of `interrupt` from another thread.
 
-    costly    an open reader takes so much memory that few may be open at a time
+    costly    whether an open reader takes so much memory that only a few may be open
     ignored   columns that aren't read, as a job shows them; known with the first row
 
     Columns with the names `known` are features.
@@ -216,7 +216,7 @@ class CsvReader(FileReader):
 
     An empty cell is a missing value; a number is written as in JSON, with or without blanks around it. Other columns
     are ignored. Blank lines are skipped, and so are Excel's first line `sep=,` and Ctrl-Z, the end of a DOS file. The
-    whole file is checked before its first row is returned. It is refused where it has no such header, a row has more or
+    whole file is checked before its first row is returned. It is refused if it has no such header, a row has more or
     fewer cells than the header, quotes don't match or the text isn't UTF-8.
     """
 
@@ -293,7 +293,7 @@ def _require_commas(header: str) -> None:
     """Raise InputError if a header is separated by another character than commas."""
     for separator, name in _SEPARATORS.items():
         if {ID, _REQUEST} & {cell.strip(' "\t\r\n') for cell in header.split(separator)} and separator in header:
-            raise unusable(f"the file is separated by {name}; write it with commas, which jobs read")
+            raise unusable(f"the file is separated by {name}; write it with commas")
 
 
 class _Text:
@@ -316,7 +316,7 @@ class _Text:
         first = not self.at
         self._count(line)  # before it is decoded: a message names the line that isn't UTF-8
         if first and is_utf16(line):
-            raise unusable("the file is in UTF-16; write it in UTF-8, which jobs read")
+            raise unusable("the file is in UTF-16; write it in UTF-8")
         text = line.decode("utf-8-sig" if first else "utf-8")
         if first and declares_separator(text):
             return "\n"
@@ -356,7 +356,7 @@ class _Text:
 
 
 def finite(value: float | None) -> float | str | None:
-    """Return a finite number as it is, None for NaN, and an infinite number as a text, which is refused later."""
+    """Return a finite number as it is, None for NaN, and an infinite number as a text, which the parser refuses."""
     if value is None or math.isnan(value):
         return None
     return value if math.isfinite(value) else str(value)
@@ -365,7 +365,7 @@ def finite(value: float | None) -> float | str | None:
 def read_too_much(settings: JobSettings) -> BodyTooLarge:
     """Return the error for a file whose requests have more than `most_read_bytes`."""
     return BodyTooLarge(
-        f"The file becomes more than {settings.most_read_bytes:,} bytes of requests (jobs.most_read_bytes).",
+        f"The requests made from the file have more than {settings.most_read_bytes:,} bytes (jobs.most_read_bytes).",
         remedy="Split it.",
     )
 
@@ -414,7 +414,7 @@ def _csv_line(row: Mapping[str, str], known: Collection[str]) -> bytes:
 def _number(cell: str) -> float | str | None:
     """Return a cell's number, None for an empty cell.
 
-    A text that isn't a finite number as JSON writes it stays a text, which the request's parser refuses by its name.
+    A text that isn't a finite number in JSON stays a text, which the request's parser refuses with the field's name.
     """
     text = cell.strip(_BLANKS)
     if not text:

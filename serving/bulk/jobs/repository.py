@@ -55,7 +55,7 @@ class JobRepository:
         return jobs
 
     def change(self, job_id: str, **fields: Any) -> Job | None:
-        """Change a job unless it has ended; return it as it is then, None if there is none."""
+        """Change a job unless it has ended; return the current job, None if there is none."""
         while True:
             kept = self._store.get(f"job/{job_id}")
             if kept is None:
@@ -143,7 +143,7 @@ class JobRepository:
     def renew(self, job_id: str, nonce: bytes) -> bool:
         """Renew the lease; return whether this worker still had it."""
         key = f"lease/{job_id}"
-        # Take a lease again that expired while this process was suspended, unless another worker has taken it.
+        # If the lease expired while this process was suspended, take it again, unless another worker has it.
         return self._store.replace(key, nonce, nonce, seconds=self._lease) or self._store.add(
             key, nonce, seconds=self._lease
         )

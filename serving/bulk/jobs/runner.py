@@ -1,4 +1,4 @@
-"""The process that works on jobs, told what by its standard input; see `customer_risk.serving.bulk.jobs.__main__`."""
+"""The worker process of jobs, started by `customer_risk.serving.bulk.jobs.__main__`; its configuration is its input."""
 
 from __future__ import annotations
 
@@ -45,18 +45,21 @@ _TIDY_SECONDS: Final = 1.0  # between two checks for data that ended jobs left b
 _MOST_ATTEMPTS: Final = 2
 _MOST_OPEN: Final = 2  # Parquet files: each takes disk space and memory
 _ROUTE: Final = "/ai/v1/risk/jobs"
-_END_SECONDS: Final = 10.0  # from the end of the server, as the server itself allows
-_PAUSE_SECONDS: Final = 2.0  # where the store or the bundle can't be had
-_UNEXPECTED: Final = "The job failed on our side. Send the file again; if it fails again, tell the service's owners."
+_END_SECONDS: Final = 10.0  # after the end of the server; the server itself has as long
+_PAUSE_SECONDS: Final = 2.0  # if the store or the bundle is unavailable
+_UNEXPECTED: Final = (
+    "The job failed because of an error in the service. Send the file again; if it fails again, tell the service's"
+    " owners."
+)
 _ENDED_TWICE: Final = (
     "The worker ended twice while working on this job, after its first {:,} rows. It may need more memory"
     " than there is. Send the file in smaller parts, or as NDJSON; if that fails too, tell the service's owners."
 )
 _TOO_LARGE: Final = BodyTooLarge(
-    f"The answer has more than {readers.MOST_RESULT:,} bytes.", remedy="Leave out fields that no one reads."
+    f"The answer has more than {readers.MOST_RESULT:,} bytes.", remedy="Leave out unknown fields."
 )
 _TOO_MUCH_MEMORY: Final = BodyTooLarge(
-    "The job needs more memory than it may take (jobs.most_memory_bytes).",
+    "The job needs more memory than allowed (jobs.most_memory_bytes).",
     remedy="Write the file with smaller row groups, or with fewer bytes a row.",
 )
 _encode: Final = msgspec.json.Encoder().encode
@@ -64,7 +67,7 @@ _log = logging.getLogger("serving.jobs")
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker process is told: which bundle, which store, which rules."""
+    """The configuration of a worker process."""
 
     bundle: str
     folder: str
@@ -77,7 +80,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InputLost(Later):
-    """Input that the store kept isn't there."""
+    """The store has lost input."""
 
 
 class WorkStopped(CustomerRiskError):
@@ -113,7 +116,7 @@ class LeaseRenewal:
         self._reader: FileReader | None = None
         self._deadline = math.inf
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._renew_until_left, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -141,7 +144,7 @@ class LeaseRenewal:
             self._reader = None
             self._deadline = math.inf
 
-    def _look(self) -> None:
+    def _renew_until_left(self) -> None:
         renewed = time.monotonic()
         while not self._over.wait(min(_WATCH_SECONDS, self._lease / 3)):
             with contextlib.suppress(StoreUnavailable, msgspec.MsgspecError):
@@ -158,7 +161,7 @@ class LeaseRenewal:
 
 
 class JobRunner:
-    """Answers the rows of jobs, whose clients take turns; `stopping()` says when to stop.
+    """Answers the rows of jobs; clients take turns. `stopping()` returns whether to stop.
 
     A turn is about half a second of work, longer if no other client's job waits. A piece's decisions are recorded
     before its results are kept.
@@ -181,16 +184,16 @@ class JobRunner:
         self._turns = 0
         self._tidy_at = -math.inf
         self._callers: dict[str, str] = {}  # of the open jobs
-        self._served: dict[str, int] = {}  # the turn that each caller had last
-        self._begun_before: set[str] = set()  # by a process that ended meanwhile
-        self._later: dict[str, float] = {}  # jobs that can't be worked on before a time
+        self._served: dict[str, int] = {}  # the last turn of each caller
+        self._begun_before: set[str] = set()  # by a process that has ended
+        self._later: dict[str, float] = {}  # times before which jobs can't be worked on
         self._readers: dict[str, FileReader] = {}  # open files, the last used at the end
 
     def work(self) -> bool:
-        """Take a turn at a job that no worker has; return whether there was one, or anything to tidy.
+        """Take a turn at a job that no worker has; return whether there was one, or anything to delete.
 
-        Raises MemoryError if memory ran out: other jobs' open files may hold it. The job is left to another process,
-        which takes it before other jobs; if its memory runs out too, the job fails.
+        Raises MemoryError if memory ran out: the open files of other jobs may use it. The job is left to another
+        process, which takes it before other jobs; if its memory runs out too, the job fails.
         """
         tidied = False
         if time.monotonic() >= self._tidy_at:
@@ -217,7 +220,7 @@ class JobRunner:
     def _waiting(self) -> list[str]:
         """Return the open jobs that can be worked on.
 
-        First come those that another process began and left, then those of the caller whose last turn is longest ago.
+        Jobs that another process left unfinished are first, then those of the caller whose last turn is longest ago.
         """
         found = self._repository.open()
         for job_id in self._callers.keys() - set(found):
@@ -228,7 +231,7 @@ class JobRunner:
         for job_id in found:
             if job_id not in self._callers:
                 job = None
-                with contextlib.suppress(msgspec.MsgspecError):  # written by a newer version; its turn fails it
+                with contextlib.suppress(msgspec.MsgspecError):  # of a newer version: the job fails at its turn
                     job = self._repository.get(job_id)
                 self._callers[job_id] = "" if job is None else job.caller
                 if job is not None and job.attempts:
@@ -260,24 +263,24 @@ class JobRunner:
             except InputLost as error:  # a cancelled job's input is gone too; it stays cancelled
                 self._fail(job_id, error)
             except Later:
-                self._repository.change(job_id, attempts=0)  # the job isn't to blame
+                self._repository.change(job_id, attempts=0)  # the job didn't cause it
                 raise
             except MemoryError:
                 if not self._tried_often(job_id):
                     _log.warning("the job %s needs more memory than is left", job_id)
                     raise
                 self._fail(job_id, _TOO_MUCH_MEMORY)
-            except Exception as error:  # noqa: BLE001  whatever it is, only this job fails
+            except Exception as error:  # noqa: BLE001  any error fails only this job
                 self._fail(job_id, error)
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001  other jobs are worked on meanwhile
+        except Exception as error:  # noqa: BLE001  work continues with other jobs
             self._later[job_id] = time.monotonic() + _PAUSE_SECONDS
             self._close(job_id)
             _log.warning("the job %s waits: %s", job_id, error)
 
     def _fail(self, job_id: str, error: Exception, *, unexpected: str = _UNEXPECTED) -> None:
-        """End a job with an error's problem, or with `unexpected` as its detail if only the log may have the cause."""
+        """End a job with an error's problem; that of an unexpected error has the detail `unexpected`."""
         kind, problem = document_of(error)
         if kind is UNEXPECTED:
             _log.error("the job %s failed", job_id, exc_info=error)
@@ -323,7 +326,7 @@ class JobRunner:
                     return
                 end = time.monotonic() + self._turn_seconds
         self._close(job_id)
-        self._repository.end(job_id)  # the job has ended meanwhile: delete the results that were stored since
+        self._repository.end(job_id)  # the job has ended: delete the results that were stored since
 
     def _answer(self, job: Job, read: Lines, watch: LeaseRenewal) -> Job | None:
         """Answer a piece and store its results; return the changed job."""
@@ -412,7 +415,7 @@ class JobRunner:
 
 
 def _blamed(outcome: Outcome) -> Outcome:
-    """Return a row's outcome; raises MemoryError, or Later for what the row isn't to blame for."""
+    """Return a row's outcome; raises MemoryError, or Later for an error that the row didn't cause."""
     if isinstance(outcome, Refused):
         if isinstance(outcome.unexpected, MemoryError):
             raise outcome.unexpected
@@ -434,7 +437,7 @@ def _result(outcome: Outcome) -> tuple[bytes, bool]:
 
 
 def work() -> None:
-    """Work until standard input ends, which is when the server does, or until memory runs out."""
+    """Work until standard input ends, as it does with the server, or until memory runs out."""
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerConfig)
     configure(config.logs)
     over = threading.Event()
@@ -459,7 +462,7 @@ def work() -> None:
         except MemoryError:
             _log.warning("the worker ends, as its memory is used up; another one starts")
             break
-        except Exception as error:  # noqa: BLE001  a worker that ended would only be restarted
+        except Exception as error:  # noqa: BLE001  a worker that ended would be restarted
             _log.warning("jobs wait: %s", error, exc_info=not isinstance(error, CustomerRiskError))
             over.wait(_PAUSE_SECONDS)
     runner.close()
@@ -468,7 +471,7 @@ def work() -> None:
 
 def _bound_memory(more: int) -> None:
     """Limit this process to its present memory and `more` bytes; an allocation beyond that raises MemoryError."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):  # not every system has these
+    with contextlib.suppress(OSError, ValueError, StopIteration):  # not available on every system
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         has = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
         resource.setrlimit(resource.RLIMIT_DATA, (has + more, resource.getrlimit(resource.RLIMIT_DATA)[1]))

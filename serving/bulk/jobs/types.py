@@ -25,9 +25,9 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     most_read_bytes    bytes of the requests made of a CSV or Parquet file, in JSON; they are never stored
     most_read_seconds  time to read the next piece of a CSV or Parquet file, or to make Parquet of results
     most_result_bytes  bytes of a job's results, compressed as the store keeps them
-    most_memory_bytes  memory that the worker may use beyond that at its start; a job that needs more fails
+    most_memory_bytes  memory that the worker may use in addition to that at its start; a job that needs more fails
     folders            folders in which a caller may name files, which the service reads
-    lease_seconds      a worker that doesn't renew its lease for so long counts as dead; another continues
+    lease_seconds      time after which a worker that doesn't renew its lease counts as dead, and another continues
     """
 
     enabled: bool = True
@@ -49,7 +49,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     piece of input has one piece of results. For the other formats the first `at` bytes (CSV) or rows (Parquet) are
     answered. `rows` is None until it is known. `read_bytes` counts the bytes of the requests that were read,
     `result_bytes` those of the stored results. `attempts` is how often a worker has begun the next piece. `ignored` are
-    the file's columns that aren't read, as the view has them.
+    the file's columns that aren't read, as in the view.
     """
 
     job_id: str
@@ -85,9 +85,9 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     rate: Annotated[float | None, Meta(description="customers a second")]
     seconds_left: Annotated[float | None, Meta(description="at that rate")]
     created_at: Annotated[str, Meta(description="RFC 3339")]
-    expires_at: Annotated[str, Meta(description="RFC 3339; then the job, its input and its results are gone")]
+    expires_at: Annotated[str, Meta(description="RFC 3339; the job, its input and its results are then deleted")]
     problem: Annotated[Problem | None, Meta(description="why it failed")]
-    results: Annotated[str | None, Meta(description="where the results are if it is done")]
+    results: Annotated[str | None, Meta(description="path of the results if it is done")]
     ignored: Annotated[
         tuple[str, ...],
         Meta(description="columns of a CSV or Parquet file that aren't read, the first 20; known once rows are done"),

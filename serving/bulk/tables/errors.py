@@ -14,6 +14,6 @@ class ResultsAltered(CustomerRiskError):
 
     def __init__(self, where: str, name: str, found: int, stored: int, of: str) -> None:
         super().__init__(
-            f"{where} holds {found} {of} of {name}, and {stored} were stored.",
-            remedy="Remove what there is of the run, and do it again under another name.",
+            f"{where} has {found} {of} of {name}, but {stored} were stored.",
+            remedy="Remove the results of the run, and repeat it under another name.",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,7 +20,6 @@ from customer_risk.serving.bulk.tables.inputs.factory import open_source
 from customer_risk.serving.bulk.tables.outputs.factory import open_output
 from customer_risk.serving.bulk.tables.retry import Patience
 from customer_risk.serving.bulk.tables.run import Interrupted, Run
-from customer_risk.serving.bulk.tables.run_date import JOB, day_of
 from customer_risk.serving.bulk.tables.scoring import RecordsLost, Scoring
 from customer_risk.serving.bulk.tables.settings import BatchSettings, load_settings
 from customer_risk.serving.bulk.tables.shipper_process import RecordsLeft, Shipping
@@ -32,12 +32,14 @@ from customer_risk.serving.telemetry.logs import configure
 OVER: Final = 0
 AGAIN: Final = 1
 REFUSED: Final = 3
+JOB: Final = "CUSTOMER_RISK_JOB"
+_SCHEDULED: Final = re.compile(r"-(\d{8})$")  # names of a CronJob's jobs end in their due time, in minutes since 1970
 _PASSING: Final = (SinkUnavailable, Later, RecordsLost, RecordsLeft, Interrupted)
 _log = logging.getLogger("serving.batch")
 
 
 def main(config: Path, bundle: Path, day: dt.date | None) -> int:
-    """Run, and return the exit code; raises CustomerRiskError for errors that another try won't change."""
+    """Run, and return the exit code; raises CustomerRiskError for errors that a repeated run would have too."""
     settings = load_settings(config)
     configure(settings.logs)
     stopping = threading.Event()
@@ -46,7 +48,7 @@ def main(config: Path, bundle: Path, day: dt.date | None) -> int:
     try:
         summary = score(settings, bundle, day, stopping)
     except _PASSING as error:
-        _log.error("the run isn't over: %s", error)
+        _log.error("the run isn't finished: %s", error)
         return AGAIN
     _print(summary)
     share = summary["refused"] / max(summary["rows"], 1)
@@ -57,9 +59,9 @@ def main(config: Path, bundle: Path, day: dt.date | None) -> int:
 
 
 def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping: threading.Event) -> dict[str, Any]:
-    """Do a run by the settings, for the day `given` or that of the settings; return its summary.
+    """Run the batch for the day `given` or that of the settings; return the summary.
 
-    Raises CustomerRiskError for errors that another try won't change, one of _PASSING for those that it may.
+    Raises CustomerRiskError for errors that a repeated run would have too, one of _PASSING for others.
     """
     day = day_of(given or settings.run, os.environ.get(JOB, ""), dt.datetime.now(dt.UTC)).isoformat()
     name = f"{settings.name}-{day}"
@@ -95,6 +97,14 @@ def score(settings: BatchSettings, bundle: Path, given: dt.date | None, stopping
     finally:
         source.close()
         output.close()
+
+
+def day_of(given: dt.date | None, job_name: str, now: dt.datetime) -> dt.date:
+    """Return the day: `given`, or the due day of the CronJob's job, also after midnight, or that of `now`, in UTC."""
+    if given is not None:
+        return given
+    found = _SCHEDULED.search(job_name)
+    return (dt.datetime.fromtimestamp(int(found[1]) * 60, dt.UTC) if found else now).date()
 
 
 def _print(summary: dict[str, Any]) -> None:

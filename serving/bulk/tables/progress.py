@@ -1,4 +1,4 @@
-"""Progress of a run in log lines: after two seconds, then at growing intervals."""
+"""Logs the progress of a run: after two seconds, then at growing intervals."""
 
 from __future__ import annotations
 

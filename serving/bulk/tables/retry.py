@@ -21,21 +21,17 @@ _log = logging.getLogger("serving.batch")
 
 
 class Patience:
-    """Retries for up to `seconds`, not once `stopping` is set; `clock` returns seconds."""
+    """Retries calls for up to `seconds`, or until `stopping` is set; `clock` returns seconds."""
 
     def __init__(
-        self,
-        seconds: float,
-        *,
-        stopping: threading.Event | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        self, seconds: float, *, stopping: threading.Event | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._seconds = seconds
         self._stopping = stopping or threading.Event()
         self._clock = clock
 
     def have(self, what: Callable[[], Made], *, of: tuple[type[CustomerRiskError], ...] = PASSING) -> Made:
-        """Call it until it succeeds; raises one of the retried errors `of` if that takes too long."""
+        """Call `what` until it succeeds and return its result; after the limit, raise the last error of a type `of`."""
         began, backoff = self._clock(), Backoff(_FIRST_SECONDS, _MOST_SECONDS)
         while True:
             try:
@@ -45,5 +41,5 @@ class Patience:
                 if left <= 0 or self._stopping.is_set():
                     raise
                 wait = backoff.next(most=max(left, 0.01))
-                _log.warning("it is tried again in %.1f s, for %.0f s more at most: %s", wait, left, error.problem)
+                _log.warning("retrying in %.1f s, for at most %.0f s more: %s", wait, left, error.problem)
                 self._stopping.wait(wait)

@@ -35,11 +35,13 @@ class Interrupted(CustomerRiskError):
     """The run was interrupted before it was finished."""
 
     def __init__(self) -> None:
-        super().__init__("The run was told to end.", remedy="Run it again: it goes on at the first part not stored.")
+        super().__init__(
+            "The run was stopped.", remedy="Run it again: it continues with the first part that isn't stored."
+        )
 
 
 class Run:
-    """A run `name` of `day`; once `stopping` is set, it ends at the next row that it would score."""
+    """A run `name` of `day`; once `stopping` is set, it ends before the next row."""
 
     def __init__(
         self,
@@ -70,16 +72,16 @@ class Run:
         self._seen = self._stored_before = 0
 
     def run(self, about: Mapping[str, Any]) -> dict[str, Any]:
-        """Do the rest of the run and return its summary, which includes `about`."""
+        """Finish the run and return its summary, which includes `about`."""
         have = self._patience.have
         have(self._output.check)
         if (done := have(self._output.summary)) is not None:
-            _log.info("run %s is over: it was finished at %s, and nothing is done", self._name, done["finished_at"])
+            _log.info("run %s was finished at %s; nothing to do", self._name, done["finished_at"])
             return done
         plan = hashlib.sha256(f"{have(self._source.identity)} {self._part_rows}".encode()).hexdigest()[:32]
         stored = have(lambda: self._output.begin(plan))
         if stored:
-            _log.info("run %s goes on: %d parts are stored", self._name, len(stored))
+            _log.info("run %s continues: %d parts are stored", self._name, len(stored))
         blocks = have(self._source.blocks)
         whole, before = sum(block.weight for block in blocks) or 1.0, 0.0
         # The pool ends first, also after an error: a part that is being stored is a file in the folder.
@@ -137,7 +139,7 @@ class Run:
                 self._progress.done(len(some), reading.share(row))
         if row != part.end:
             raise UnusableInput(
-                f"{reading.name} has said to have {reading.count} rows, and gave {row}.", remedy="Run it again."
+                f"{reading.name} has {reading.count} rows, but {row} were read.", remedy="Run it again."
             )
         reading.at = row
         self._scoring.commit()
@@ -148,7 +150,7 @@ class Run:
         if rows < self._least_rows:
             raise UnusableInput(
                 f"The input has {rows} rows, fewer than least_rows ({self._least_rows}).",
-                remedy="See to what writes it, then run it again.",
+                remedy="Check the process that writes it, then run it again.",
             )
         summary = {
             "run": self._name,
@@ -179,7 +181,7 @@ class _Part:
 class _Reading:
     """Reads a block's rows in order; after a failure it continues at the same row.
 
-    `before` and `weight` are shares of the run's work: what was done before this block, and its own.
+    `before` and `weight` are shares of the run's work: that of the blocks before this one, and of this block.
     """
 
     def __init__(self, name: str, rows: Rows, patience: Patience, before: float, weight: float) -> None:

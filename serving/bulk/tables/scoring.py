@@ -16,7 +16,7 @@ from customer_risk.serving.exchange.outcome import NotAnswered, Outcome, Refused
 
 
 class RecordsLost(CustomerRiskError):
-    """The records of written lines are lost: all since the last `commit`."""
+    """The records of all lines since the last `commit` are lost."""
 
 
 ROUTE: Final = "batch"
@@ -38,7 +38,7 @@ class Scoring:
     def line(self, request: bytes, place: Place, row: int) -> tuple[bytes, str]:
         """Score a request; return its line and its segment, REFUSED if it was refused.
 
-        Raises Later if the record, or something else that is needed, was unavailable for too long; RecordsLost.
+        Raises RecordsLost, and Later if the record or another service was unavailable for too long.
         """
         if len(self._pending) >= _MOST_PENDING:
             self.commit()
@@ -60,7 +60,7 @@ class Scoring:
 
     def _outcome(self, request: bytes) -> Outcome:
         outcome = self._exchange.answer(request, self._context, naming=True)
-        if isinstance(outcome, Refused) and outcome.retry_after is not None:  # not the row's fault
+        if isinstance(outcome, Refused) and outcome.retry_after is not None:  # the row didn't cause it
             self.commit()
             raise Later(outcome.problem.detail, remedy="The row is scored again.")
         return outcome

@@ -29,10 +29,10 @@ class BatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     run                the run's day; null: the day that the CronJob was scheduled for, else today, in UTC
     input              the customers
     output             the results
-    explain            results have values, contributions and the investigator's text; false if customers may read them
+    explain            results have values, contributions and texts for investigators; false for results for customers
     part_rows          rows of a part; results are stored by part, and a killed run continues at the next part
     most_refused       the run ends with exit code 3 if a greater share of the rows was refused
-    least_rows         an input with fewer rows isn't scored: an earlier step has failed
+    least_rows         an input with fewer rows is an error: an earlier step may have failed
     patience_seconds   how long input, output or record may be unavailable before the run ends
     model_name         the model's name in results and in the record
     rules              rules that answer if the model can't
@@ -61,7 +61,8 @@ def load_settings(path: Path) -> BatchSettings:
         document: Any = parse_yaml(read_text(path)) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(
-            f"{path} can't be read: {one_line(error)}.", remedy="Name a YAML file of settings."
+            f"{path} can't be read: {one_line(error)}.",
+            remedy="Name a YAML file; docs/guide/batch.md lists every setting.",
         ) from error
     try:
         settings = msgspec.convert(document, BatchSettings)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from customer_risk.serving.record.settings import RecordSettings
     from customer_risk.serving.telemetry.logs import LogSettings
 
-_ENDING_SECONDS: Final = 5.0  # that it takes after its drain period
+_ENDING_SECONDS: Final = 5.0  # for its end, after its drain period
 _LOOK_SECONDS: Final = 0.2
 _log = logging.getLogger("serving.batch")
 
@@ -30,7 +30,7 @@ class RecordsLeft(CustomerRiskError):
 
 
 class Shipping:
-    """Runs a shipper during the context, if the settings say so (record.ship.embedded)."""
+    """Runs a shipper during the context if the setting record.ship.embedded is true."""
 
     def __init__(self, record: RecordSettings, logs: LogSettings) -> None:
         self._wanted = record.enabled and record.ship.embedded
@@ -43,7 +43,7 @@ class Shipping:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let it ship for `drain_seconds` more, and end it."""
+        """Let the shipper run for `drain_seconds` more, and end it."""
         if self._process is None or self._process.stdin is None:
             return
         with contextlib.suppress(OSError):
@@ -55,7 +55,7 @@ class Shipping:
             self._process.wait()
 
     def keep(self) -> None:
-        """Start it, also if it has ended."""
+        """Start the shipper if it isn't running."""
         if not self._wanted or (self._process is not None and self._process.poll() is None):
             return
         if self._process is not None:
@@ -82,8 +82,8 @@ class Shipping:
                 return
             if time.monotonic() > deadline:
                 raise RecordsLeft(
-                    f"Results are stored, but records are left in {folder}: {left or 'nobody knows how many'}.",
-                    remedy="Run it again where that folder still is: it ships them.",
+                    f"Results are stored, but records are left in {folder}: {left or 'number unknown'}.",
+                    remedy="Repeat the run on a machine with that folder: it ships them.",
                 )
             time.sleep(_LOOK_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Rules as the service's fallback: their answer to a parsed request says why rules answered."""
+"""Rules as the service's fallback: the answer to a parsed request has a warning that says why rules answered."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     from customer_risk.serving.decisions.service import Why
 
 _WHY: Final[dict[str, str]] = {
-    "forced": "an administrator has put the model aside",
+    "forced": "an administrator has switched the model off",
     "no-bundle": "no model is verified yet",
     "fault": "the model failed on this request",
 }
 
 
 class RuleFallback:
-    """Answers by `rules`; answers call them `name`."""
+    """Answers with `rules`, under `name`."""
 
     def __init__(self, rules: RuleSet, name: str) -> None:
         self.model = ModelName(name, rules.version)
         self._rules = rules
 
     def decide(self, read: ParsedRequest, names: tuple[str, ...], *, now: float, why: Why) -> Answer:
-        """Answer a request; `names` are those of its given features. From transactions, every feature is computed."""
+        """Answer a request; `names` are the names of its features. From transactions, every feature is computed."""
         encoded, values, warnings = None, read.values, read.warnings
         if read.person is not None and read.history is not None:
             encoded, unknown = encode_columns(read.person, read.history)
             names, values = NAMES, kernel.compute(encoded)[0]
             warnings = (*warnings, *unknown)
-        told = InputWarning("RULES_ANSWERED", "", f"Rules answered, not the model: {_WHY[why]}.")
+        warning = InputWarning("RULES_ANSWERED", "", f"Rules answered instead of the model: {_WHY[why]}.")
         return answer_of(
             self._rules.judge(dict(zip(names, values.tolist(), strict=True))),
             customer_id=read.customer_id,
             source="rules",
             model=self.model,
-            warnings=(told, *important_first(read.as_sent(warnings))),
+            warnings=(warning, *important_first(read.as_sent(warnings))),
             basis=Basis(
                 names=names,
                 values=np.asarray(values),

@@ -21,7 +21,7 @@ from customer_risk.model.files import parse_yaml, read_text
 from customer_risk.model.scoring.segments import ACTIONS, BY_STRENGTH, Action, Segment
 from customer_risk.serving.contract.answer import Ruling, WireReason
 
-_REMEDY: Final = "serving/decisions/fallback/defaults.yaml shows the form; docs/guide/features.md lists the features."
+_REMEDY: Final = "serving/decisions/fallback/defaults.yaml shows the form; docs/reference/features.md lists features."
 
 
 class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +39,7 @@ class Condition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One rule: `points` if all of `when` hold. {value} in `investigator_text` is the first condition's feature."""
+    """Adds `points` if all of `when` hold; {value} in `investigator_text` is the first condition's feature."""
 
     code: Annotated[str, msgspec.Meta(pattern="^RULE_[A-Z0-9_]+$")]
     when: Annotated[tuple[Condition, ...], msgspec.Meta(min_length=1)]
@@ -49,7 +49,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """Rules, the points from which a customer is medium and high, and the strongest action that they may propose."""
+    """Rules, the points of a medium and of a high customer, and the strongest action that the rules may propose."""
 
     medium_from: Annotated[float, msgspec.Meta(gt=0)]
     high_from: Annotated[float, msgspec.Meta(gt=0)]
@@ -78,8 +78,8 @@ class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 def load_rules(path: Path | None = None) -> RuleSet:
     """Return the rules of a YAML file, or those in the package.
 
-    Raises ConfigError naming what can't be used: a feature that isn't in the catalogue, a repeated code,
-    bounds that exclude everything, a rule without a bound.
+    Raises ConfigError for a feature that isn't in the catalogue, a repeated code, bounds that exclude every value, or a
+    condition without a bound.
     """
     where = path or "serving/decisions/fallback/defaults.yaml"
     try:
@@ -99,16 +99,16 @@ def _fault(rules: RuleSet) -> str | None:
     seen: set[str] = set()
     for rule in rules.rules:
         if rule.code in seen:
-            return f"{rule.code} stands twice"
+            return f"{rule.code} occurs twice"
         seen.add(rule.code)
         for each in rule.when:
             bounds = (each.at_least, each.at_most)
             if each.feature not in BY_NAME:
-                return f"{rule.code} asks for {each.feature!r}, which isn't in the catalogue"
+                return f"{rule.code} uses {each.feature!r}, which isn't in the catalogue"
             if bounds == (UNSET, UNSET):
                 return f"{rule.code} sets no bound for {each.feature}"
             if UNSET not in bounds and each.at_least > each.at_most:  # type: ignore[operator]  # both are numbers here
-                return f"{rule.code} asks {each.feature} to be at least {each.at_least} and at most {each.at_most}"
+                return f"{rule.code}: at_least ({each.at_least:g}) is above at_most ({each.at_most:g})"
     return None
 
 

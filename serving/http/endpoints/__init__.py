@@ -1,1 +1,1 @@
-"""Endpoints other than those for decisions."""
+"""The endpoints that don't make decisions."""

@@ -28,7 +28,7 @@ PATH: Final = "/ai/v1/admin"
 _MOST_BYTES: Final = 16 * 1024
 _log = logging.getLogger("serving.admin")
 
-Why = Annotated[str, msgspec.Meta(min_length=1, max_length=500, description="why, for whoever asks later")]
+Why = Annotated[str, msgspec.Meta(min_length=1, max_length=500, description="the reason, for the log")]
 
 
 _Order = TypeVar("_Order")
@@ -48,7 +48,7 @@ class ReloadOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What answers, and what was switched; `worker` and `started` (seconds since 1970) are the responding process's."""
+    """The state of the service; `worker` and `started` (seconds since 1970) are the responding process's."""
 
     model: ModelName | None
     ready: bool
@@ -97,13 +97,13 @@ class Admin:
         """Answer one request of an administrator; raises NotFound, WrongMethod and the errors of a bad body."""
         path, method = scope["path"].removeprefix(PATH), scope["method"]
         if path not in {"/state", "/rules", "/reload"}:
-            raise NotFound(f"There is nothing at {PATH}{path[:60]}.", remedy=f"See {PATH}/state.")
+            raise NotFound(f"{PATH}{path[:60]} doesn't exist.", remedy=f"See {PATH}/state.")
         allowed = "GET" if path == "/state" else "POST"
         if method != allowed:
-            raise WrongMethod(f"{method} isn't answered here.", remedy=f"Send {allowed}.", allowed=allowed)
+            raise WrongMethod(f"{method} isn't allowed here.", remedy=f"Send {allowed}.", allowed=allowed)
         if path != "/state":
-            # Declared, because a web page can make a browser send a body without a Content-Type to any server, and a
-            # server without authentication would obey. Before a body that is declared as JSON, browsers ask the server.
+            # A web page can make a browser send a body without a Content-Type to any server, and a server without
+            # authentication would obey. Before a browser sends a body declared as JSON, it asks the server (CORS).
             require_json(header(scope, b"content-type"), declared=True)
             body = await read_body(bounded(scope, receive, _MOST_BYTES))
             await (self._switch(body, caller) if path == "/rules" else self._reload(body, caller))
@@ -128,7 +128,7 @@ class Admin:
     async def _switch(self, body: bytes, caller: Caller) -> None:
         asked = _read(body, RulesSwitch)
         if asked.force and not self._service.has_rules:
-            raise Conflict("There are no rules to force.", remedy="Set rules.enabled and start the service again.")
+            raise Conflict("This service has no rules.", remedy="Set rules.enabled and start the service again.")
         await self._change(
             "force rules" if asked.force else "back to the model",
             caller,
@@ -151,7 +151,7 @@ class Admin:
         except OSError as error:
             _log.warning("not done: %s, by %s: %s", what, caller.name, why)
             raise Later(
-                f"The switch can't be kept: {error.strerror}.", remedy="Look at the pod's disk, then try again."
+                f"The switch can't be stored: {error.strerror}.", remedy="Check the pod's disk, then try again."
             ) from error
         _log.warning("%s, by %s: %s", what, caller.name, why)
         self._record(Event(what=what, by=caller.name, why=why, at=at))

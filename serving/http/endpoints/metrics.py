@@ -26,7 +26,7 @@ class Exposition(Protocol):
     """A source of metrics."""
 
     def exposition(self, accept: str | None) -> tuple[str, bytes]:
-        """Return the media type and the metrics in the form that `accept` asks for."""
+        """Return the media type and the metrics in the form that the header `accept` prefers."""
 
 
 class _CachedRendering:
@@ -61,9 +61,9 @@ class MetricsEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:  # noqa: ARG002  an endpoint's signature
         """Answer a GET or HEAD; raises NotFound and WrongMethod for other requests."""
         if scope["path"] != PATH:
-            raise NotFound("There is nothing at this path.", remedy=f"GET {PATH}.")
+            raise NotFound("This path doesn't exist.", remedy=f"GET {PATH}.")
         if scope["method"] not in {"GET", "HEAD"}:
-            raise WrongMethod(f"{scope['method']} isn't answered here.", remedy="Send GET.", allowed="GET")
+            raise WrongMethod(f"{scope['method']} isn't allowed here.", remedy="Send GET.", allowed="GET")
         wanted = self._open if _OPEN_METRICS in (header(scope, b"accept") or "") else self._text
         await respond(send, await wanted.response())
 

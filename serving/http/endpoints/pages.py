@@ -1,4 +1,4 @@
-"""Pages that don't change while the process runs: the OpenAPI document, and the same as HTML."""
+"""Pages that don't change while the process runs: the OpenAPI document, as JSON and as HTML."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Page:
     async def __call__(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:  # noqa: ARG002  an endpoint's signature
         """Answer a GET or HEAD; raises NotFound and WrongMethod for other requests."""
         if scope["path"] != self._path:
-            raise NotFound("There is nothing at this path.", remedy=f"GET {self._path}.")
+            raise NotFound("This path doesn't exist.", remedy=f"GET {self._path}.")
         if scope["method"] not in {"GET", "HEAD"}:
-            raise WrongMethod(f"{scope['method']} isn't answered here.", remedy="Send GET.", allowed="GET")
+            raise WrongMethod(f"{scope['method']} isn't allowed here.", remedy="Send GET.", allowed="GET")
         await respond(send, self._response)

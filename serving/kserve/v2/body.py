@@ -32,11 +32,11 @@ from customer_risk.serving.kserve.v2.tensors import (
 )
 
 _PATH: Final = re.compile(r" - at `\$(.*)`$")
-_REMEDY: Final = "Send what KServe's V2 protocol asks for."
+_REMEDY: Final = "Send a request of KServe's V2 protocol."
 
 
 class _Parameters(msgspec.Struct, frozen=True):
-    """The parameters that are used; others are ignored, as the protocol demands."""
+    """The parameters that are used; others are ignored, as the protocol requires."""
 
     binary_data_size: Annotated[int, Meta(ge=0)] | None = None
     binary_data: bool | None = None
@@ -65,7 +65,7 @@ class _Wanted(msgspec.Struct, frozen=True):
 
 
 class _Body(msgspec.Struct, frozen=True):
-    """A request; clients send null for optional members, which is the same as leaving them out."""
+    """A request; null for an optional member is the same as leaving it out."""
 
     inputs: Annotated[list[msgspec.Raw], Meta(min_length=1)]
     id: str | None = None
@@ -131,7 +131,7 @@ def read_call(body: bytes, *, json_length: int | None, every: Collection[str]) -
             tensor = _in_json(given, at, faults) if size is None else _in_binary(given, taken, size, at, faults)
             inputs += [] if tensor is None else [tensor]
     if len(rest) and not faults.bad:
-        faults.add("/inputs", f"{len(rest)} bytes behind the last tensor")
+        faults.add("/inputs", f"{len(rest)} bytes follow the last tensor")
     raise_faults(faults)
     outputs = sent.outputs or []
     wanted = {each.name: each.parameters for each in outputs} or dict.fromkeys(every)
@@ -167,7 +167,7 @@ def _json_values(data: NDArray[np.float64] | list[bytes]) -> list[Any]:
 
 def _in_binary(given: _Input, raw: bytes, size: int, at: str, faults: Faults) -> Tensor | None:
     if given.data is not None:
-        faults.add(f"{at}/data", "can't stand beside binary_data_size")
+        faults.add(f"{at}/data", "can't be combined with binary_data_size")
     elif len(raw) < size:
         faults.add(f"{at}/parameters/binary_data_size", f"only {len(raw)} bytes are left")
     else:
@@ -187,7 +187,7 @@ def _in_json(given: _Input, at: str, faults: Faults) -> Tensor | None:
         raise too_many_items()
     if values and all(isinstance(row, list) for row in values):
         if [len(values), *{len(row) for row in values}] != given.shape:
-            faults.add(f"{at}/shape", "isn't that of the lists in data")
+            faults.add(f"{at}/shape", "doesn't match the lists in data")
             return None
         values, width = [value for row in values for value in row], given.shape[1]
     empty: NDArray[np.float64] = np.empty(0)
@@ -200,7 +200,7 @@ def _in_json(given: _Input, at: str, faults: Faults) -> Tensor | None:
 def _numbers(values: list[Any], tensor: Tensor, faults: Faults) -> NDArray[np.float64]:
     for place, value in enumerate(values):
         if value is not None and type(value) is not float and (type(value) is not int or abs(value) >= 2**63):
-            faults.add(tensor.pointer(place), "expected a finite number, or null where it is missing")
+            faults.add(tensor.pointer(place), "expected a finite number, or null if it is missing")
     return np.empty(0) if faults.bad else np.array(values, np.float64)  # None becomes NaN
 
 

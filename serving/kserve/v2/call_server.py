@@ -1,9 +1,9 @@
-"""gRPC's server for asyncio, with tasks of our own that accept its calls.
+"""A server of grpcio for asyncio, with its own tasks that accept calls.
 
-Written against grpcio 1.85, for two reasons. The one task of grpcio that accepts calls ends at the first call of an
-unknown method whose path isn't UTF-8, and no further call is answered; such a call needs no token. The task also takes
-several turns of the event loop for one call, so that under overload calls wait in gRPC's own queue, where `Admission`
-can't count them.
+It replaces the task of grpcio 1.85 that accepts calls, for two reasons. That task ends at the first call of an unknown
+method whose path isn't UTF-8, and no later call is answered; such a call needs no token. The task also takes several
+turns of the event loop for each call, so that under overload calls wait in gRPC's own queue, where `Admission` can't
+count them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from grpc._cython import cygrpc
 
-_ACCEPTING_TASKS: Final = 32  # for each method; as many calls are accepted in one turn of the event loop
+_ACCEPTING_TASKS: Final = 32  # of each method: the calls that can be accepted in one turn of the event loop
 _log = logging.getLogger("serving")
 
 
@@ -34,7 +34,7 @@ class CallServer(cygrpc.AioServer):  # type: ignore[misc]  # gRPC ships no types
         self._most = most_calls
         self._calls: set[asyncio.Task[None]] = set()
         self._accepting: list[asyncio.Task[None]] = []
-        self._ending = self._events.create_future()  # gRPC's own task waits for it instead of for calls
+        self._ending = self._events.create_future()  # gRPC's own task waits for this future instead of calls
 
     async def start(self) -> None:
         """Listen, and accept calls."""

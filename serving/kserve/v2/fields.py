@@ -1,6 +1,6 @@
 """Counts the fields of a gRPC message before it is parsed.
 
-An empty tensor takes two bytes of a message, and seventy once it is parsed. The parser holds Python's lock.
+An empty tensor takes two bytes of a message, but seventy bytes once it is parsed. The parser holds Python's lock.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _next_field(text: NDArray[np.uint8], at: int, end: int) -> tuple[int, int, i
         at += 8
     elif wire == _FIXED32:
         at += 4
-    elif wire not in (_GROUP, _END_OF_GROUP):  # the fields of a group are counted like those around it
+    elif wire not in (_GROUP, _END_OF_GROUP):  # the fields of a group are counted like fields outside groups
         at = _END
     return number, at, at
 

@@ -1,4 +1,4 @@
-"""V2 over gRPC: KServe's service, on the event loop that serves HTTP."""
+"""V2 over gRPC: KServe's service, on the same event loop as HTTP."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ if TYPE_CHECKING:
 Context = Any  # grpc.aio.ServicerContext; gRPC ships no types
 Messages = AsyncIterator[bytes]
 
-_MOST_CALLS: Final = 1024  # at a time, those that are being refused included
+_MOST_CALLS: Final = 1024  # at a time, including calls that are being refused
 _PACE_SECONDS: Final = 0.001  # between two refusals of calls from one host
 _MOST_ARRIVING: Final = 8  # messages that are read at a time
-_SOON_SECONDS: Final = 0.1  # a message that takes longer to arrive counts as one of the greatest size
+_SOON_SECONDS: Final = 0.1  # a message that takes longer to arrive counts as MOST_BYTES long
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MOST_BYTES),
     ("grpc.max_concurrent_streams", 32),
-    # Of a message that isn't read yet, gRPC takes 64 KiB. With the probe it takes megabytes from a fast client.
+    # gRPC buffers 64 KiB of a message that isn't read yet. With the probe, it buffers megabytes from a fast client.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.absolute_max_metadata_size", 32 * 1024),
@@ -114,8 +114,8 @@ class GrpcServer:
 def _handlers(servicer: _Servicer) -> dict[str, Any]:
     """Return the service's handlers by full name of method; each authenticates before it reads the message.
 
-    They are declared as handlers of a stream of messages. gRPC would call a handler of a single message only after the
-    whole message had arrived, with or without a valid token. Methods with several messages aren't served.
+    They are declared as handlers of a stream of messages: gRPC calls a handler of a single message only after the whole
+    message has arrived, even without a valid token. Methods with several messages aren't served.
     """
     service = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
     return {
@@ -185,14 +185,9 @@ class _Servicer:
         return await self._models.offload.call(len(message), parse, kind, message)
 
     async def _answered(
-        self,
-        method: str,
-        answer: Callable[[bytes], Awaitable[Any]],
-        call: Context,
-        *,
-        permission: Permission | None,
+        self, method: str, answer: Callable[[bytes], Awaitable[Any]], call: Context, *, permission: Permission | None
     ) -> Any:
-        """Return the answer to a caller with `permission` (None: anybody), or None after setting a refusal's status."""
+        """Return the answer to a caller with `permission` (None: every caller), or None for a refusal."""
         if not self._admission.admits():
             await self._pacing.wait(_host(call))
             _OVERLOADED.end(call)
@@ -219,8 +214,8 @@ class _Servicer:
                     return await answer(message)
             finally:
                 current.reset(token)
-        except Exception as error:  # noqa: BLE001  whatever fails, the caller gets a code and a problem document
-            # Don't keep `error` after this block: it and its traceback form a cycle that keeps the message.
+        except Exception as error:  # noqa: BLE001  the caller gets a code and a problem document
+            # Don't keep `error` after this block: with its traceback it forms a reference cycle that keeps the message.
             refused = self._exchange.refuse_now(error, context)
             status = refused.status
             status_of(refused).end(call)
@@ -232,12 +227,12 @@ class _Servicer:
     async def _read(self, call: Context, held: Held) -> bytes:
         """Return the call's message; raises RequestTooSlow, Overloaded and MalformedBody.
 
-        The size of a message that has arrived in part can't be read from gRPC. Therefore few messages are read at a
-        time. A message that takes longer than _SOON_SECONDS counts as one of the greatest size, and others are read.
+        gRPC doesn't expose the size of a message that has arrived in part. Therefore few messages are read at a time. A
+        message that takes longer than _SOON_SECONDS counts as MOST_BYTES long, and the next ones are read.
         """
         async with self._arriving:
-            # Not from the iterator: a suspended generator keeps the message until garbage collection. And don't cancel
-            # the task, which ends with the call: gRPC then never frees a message that has arrived.
+            # Don't use the iterator: a suspended generator keeps the message until garbage collection. Don't cancel the
+            # task, which ends with the call: gRPC would never free a message that has arrived.
             reading = asyncio.ensure_future(call.read())
             self._reading.add(reading)
             reading.add_done_callback(self._read_done)
@@ -246,7 +241,7 @@ class _Servicer:
             held.grow(MOST_BYTES)
             await asyncio.wait((reading,), timeout=self._message_seconds)
         if not reading.done():
-            raise RequestTooSlow("The message came too slowly.", remedy="Send the whole message at once.")
+            raise RequestTooSlow("The message arrived too slowly.", remedy="Send the whole message at once.")
         message = reading.result()
         if message is grpc.aio.EOF:
             raise MalformedBody("The call has no message.", remedy="Send one message.")
@@ -256,7 +251,7 @@ class _Servicer:
     def _read_done(self, reading: asyncio.Task[Any]) -> None:
         self._reading.discard(reading)
         if not reading.cancelled():
-            reading.exception()  # of a call that has ended; without this, asyncio logs it
+            reading.exception()  # marks the error of an ended call as handled, so that asyncio doesn't log it
 
 
 def _host(call: Context) -> str:
@@ -280,12 +275,12 @@ def parse(kind: Any, message: bytes) -> Any:
         return kind.FromString(message)
     except DecodeError as error:
         raise MalformedBody(
-            f"The message isn't a {kind.DESCRIPTOR.name}.", remedy="Send what KServe's V2 protocol asks for."
+            f"The message isn't a {kind.DESCRIPTOR.name}.", remedy="Send a request of KServe's V2 protocol."
         ) from error
 
 
 def read_call(request: pb.ModelInferRequest) -> Call:
-    """Return a request's call, of typed or raw contents; raises InputError naming every invalid tensor."""
+    """Return the call of a request with typed or raw contents; raises InputError naming every invalid tensor."""
     faults, inputs = Faults(), []
     require_few_tensors(len(request.inputs), faults)
     raws = request.raw_input_contents
@@ -301,7 +296,7 @@ def read_call(request: pb.ModelInferRequest) -> Call:
             continue
         contents = getattr(given.contents, _CONTENTS[given.datatype])
         if raws and given.contents.ByteSize():
-            faults.add(f"{at}/contents", "can't stand beside raw_input_contents")
+            faults.add(f"{at}/contents", "can't be combined with raw_input_contents")
             continue
         try:
             data = from_binary(raws[place], given.datatype) if raws else _typed(contents, given.datatype)

@@ -1,7 +1,7 @@
 """V2 over HTTP: KServe's paths, answered by the service.
 
-KServe's own handlers report a server ready whose model isn't, refuse versions, name none, and have pydantic check each
-number of a tensor.
+KServe's own handlers report a server as ready whose model isn't, don't support versions, and check each number of a
+tensor with pydantic.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 JSON_LENGTH: Final = "inference-header-content-length"
-CLIENT_CLOSED_REQUEST: Final = 499  # as proxies log it: the client has disconnected, and the response isn't read
+CLIENT_CLOSED_REQUEST: Final = 499  # the status that proxies log if the client has disconnected
 
 
 def register(app: Starlette, models: Models) -> None:
@@ -92,7 +92,7 @@ def _named(request: Request) -> tuple[str, str]:
 def _json_length(request: Request) -> int | None:
     length = request.headers.get(JSON_LENGTH)
     if length is None:
-        # Triton's client for asyncio declares JSON as octets too: the header alone tells the two forms apart.
+        # Triton's asyncio client declares JSON as octets too: only the header distinguishes the two forms.
         require_json(request.headers.get("content-type"), "application/octet-stream")
         return None
     if not (length.isascii() and length.isdigit() and len(length) < 10):
@@ -102,7 +102,7 @@ def _json_length(request: Request) -> int | None:
 
 def _require_ready(ready: bool) -> None:
     if not ready:
-        raise NotReady("The model isn't ready.", remedy="Try again shortly; the server's log says what is amiss.")
+        raise NotReady("The model isn't ready.", remedy="Try again shortly; the server's log has the reason.")
 
 
 def _json(document: Any) -> Response:

@@ -1,4 +1,4 @@
-"""The questions of a V2 request: requests as texts, or features as numbers."""
+"""Reads the inputs of a V2 request: requests as texts, or features as numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FEATURES: Final = "features"
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """One question for each customer, and the tensor whose values are the customers."""
+    """One question for each customer, and the tensor with one value for each of them."""
 
     questions: list[Question]
     about: Tensor
@@ -40,7 +40,7 @@ def read_inputs(tensors: Sequence[Tensor], service: Service) -> Asked:
     by_name = _named(tensors, faults)
     if REQUEST in by_name:
         for name in by_name.keys() - {REQUEST}:
-            faults.add(f"{by_name[name].at}/name", f"can't stand beside {REQUEST}")
+            faults.add(f"{by_name[name].at}/name", f"can't be combined with {REQUEST}")
         raise_faults(faults)
         return _requests(by_name[REQUEST], service)
     names = service.names()
@@ -50,12 +50,10 @@ def read_inputs(tensors: Sequence[Tensor], service: Service) -> Asked:
     columns = _whole(by_name[FEATURES], names, faults) if FEATURES in by_name else _single(by_name, names)
     for name, tensor in by_name.items():
         if tensor.shape[0] != ids.shape[0]:
-            faults.add(
-                f"{tensor.at}/shape", f"holds {tensor.shape[0]} customers where {CUSTOMER_ID} holds {len(ids.data)}"
-            )
+            faults.add(f"{tensor.at}/shape", f"has {tensor.shape[0]} customers, but {CUSTOMER_ID} has {len(ids.data)}")
         if name != CUSTOMER_ID:
             for place in np.flatnonzero(np.abs(np.asarray(tensor.data)) > GREATEST_NUMBER).tolist():
-                faults.add(tensor.pointer(place), "must be a number from -1e15 to 1e15, or NaN where it is missing")
+                faults.add(tensor.pointer(place), "must be a number from -1e15 to 1e15, or NaN if it is missing")
     customers = [_identifier(value, ids.pointer(place), faults) for place, value in enumerate(_texts(ids))]
     raise_faults(faults)
     rows = np.column_stack(columns) if len(columns) > 1 else columns[0].reshape(len(customers), len(names))
@@ -88,14 +86,14 @@ def _named(tensors: Sequence[Tensor], faults: Faults) -> dict[str, Tensor]:
     sound = {}
     for tensor in tensors:
         if tensor.name not in {REQUEST, CUSTOMER_ID, FEATURES} and tensor.name not in NAMES:
-            faults.add(f"{tensor.at}/name", "there is no input of this name")
+            faults.add(f"{tensor.at}/name", "unknown input")
         elif counts[tensor.name] > 1:
-            faults.add(f"{tensor.at}/name", "stands more than once")
+            faults.add(f"{tensor.at}/name", "occurs more than once")
         elif tensor.datatype != (wanted := datatype_of(tensor.name)):
             faults.add(f"{tensor.at}/datatype", f"expected {wanted}; got {tensor.datatype}")
         elif not find_shape_fault(tensor, faults):
             if tensor.name != FEATURES and not (len(tensor.shape) == 1 or tensor.shape[1:] == (1,)):
-                faults.add(f"{tensor.at}/shape", "expected [n] or [n, 1], one value a customer")
+                faults.add(f"{tensor.at}/shape", "expected [n] or [n, 1], one value for each customer")
             sound[tensor.name] = tensor
     raise_faults(faults)
     return sound
@@ -108,16 +106,14 @@ def datatype_of(name: str) -> Datatype:
 
 def _find_missing(by_name: dict[str, Tensor], names: tuple[str, ...], faults: Faults) -> None:
     if CUSTOMER_ID not in by_name:
-        faults.add(
-            "/inputs", f"expected a tensor {REQUEST}, or {CUSTOMER_ID} with features: a decision is about somebody"
-        )
+        faults.add("/inputs", f"expected a tensor {REQUEST}, or {CUSTOMER_ID} together with features")
     if FEATURES in by_name:
         for name in by_name.keys() - {FEATURES, CUSTOMER_ID}:
-            faults.add(f"{by_name[name].at}/name", f"can't stand beside {FEATURES}")
+            faults.add(f"{by_name[name].at}/name", f"can't be combined with {FEATURES}")
     else:
         for name in names:
             if name not in by_name:
-                faults.add("/inputs", f"the model requires a tensor {name}; give NaN where it is missing")
+                faults.add("/inputs", f"the model requires a tensor {name}; send NaN if it is missing")
 
 
 def _whole(tensor: Tensor, names: tuple[str, ...], faults: Faults) -> list[NDArray[np.float64]]:

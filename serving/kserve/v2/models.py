@@ -28,7 +28,7 @@ class ServerMetadata(msgspec.Struct, frozen=True):
 
 
 class TensorMetadata(msgspec.Struct, frozen=True):
-    """A tensor: -1 stands for the number of customers."""
+    """A tensor; in `shape`, -1 is the number of customers."""
 
     name: str
     datatype: Datatype
@@ -36,7 +36,7 @@ class TensorMetadata(msgspec.Struct, frozen=True):
 
 
 class ModelMetadata(msgspec.Struct, frozen=True):
-    """The model: its one version is the hash of the bundle that answers now."""
+    """The model; its only version is the hash of the current bundle."""
 
     name: str
     versions: tuple[str, ...]
@@ -46,14 +46,14 @@ class ModelMetadata(msgspec.Struct, frozen=True):
 
 
 class Inferred(msgspec.Struct, frozen=True):
-    """The outputs, with the model's name and the version that answered."""
+    """The outputs, with the name and the version of the model that answered."""
 
     model: ModelName
     outputs: list[Output]
 
 
 class Models:
-    """The one model that is served; `offload` reads large calls."""
+    """The only model that is served; `offload` reads large calls."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -66,7 +66,7 @@ class Models:
         return self._service.ready
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the models: one."""
+        """Return the name of the only model."""
         return (self._service.name,)
 
     def server(self) -> ServerMetadata:
@@ -74,17 +74,17 @@ class Models:
         return ServerMetadata("customer-risk", version("customer-risk"), ("binary_tensor_data",))
 
     def require_name(self, name: str) -> None:
-        """Raise UnknownModel for another name than the configured one."""
+        """Raise UnknownModel unless `name` is the configured name."""
         if name != self._service.name:
             raise UnknownModel("No model of this name is served.", remedy="GET /v2/models lists them.")
 
     def require(self, name: str, wanted: str = "") -> ModelName:
-        """Return what answers now; raises UnknownModel for another name or version, NotReady if nothing answers."""
+        """Return the model or rules that answer now; raises UnknownModel for another name or version, and NotReady."""
         self.require_name(name)
         model = self._service.model()
         if wanted not in {"", model.version}:
             raise UnknownModel(
-                "This version isn't served.", remedy="The model's metadata names the one that is; or name none."
+                "This version isn't served.", remedy="Send the version that the model's metadata names, or no version."
             )
         return model
 

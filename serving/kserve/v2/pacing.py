@@ -1,6 +1,6 @@
 """Delays refusals.
 
-gRPC spends a third as much time on a refusal as on an answer, and a client may ask again at once.
+A refusal by gRPC takes a third of the time of an answer, and a client may retry at once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import Counter
 
 
 class Pacing:
-    """Delays calls before they are refused: by `seconds` for each call of their host that is being refused."""
+    """Delays each refusal by `seconds` times the number of calls of the same host that are being refused."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

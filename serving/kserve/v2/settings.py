@@ -10,10 +10,10 @@ from customer_risk.serving.http.settings import Seconds
 class GrpcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """gRPC's settings.
 
-    enabled           whether to serve gRPC
+    enabled           whether gRPC is served
     host, port        address to listen on; port 0 is any free one; all workers of a server share it
-    message_seconds   for a client to send the message of a call
-    grace_seconds     for calls that are under way when the server ends
+    message_seconds   time in which a client must send the message of a call
+    grace_seconds     time for calls that are under way when the server ends
     """
 
     enabled: bool = False

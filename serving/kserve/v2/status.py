@@ -15,7 +15,9 @@ from customer_risk.serving.contract.problem import Problem
 from customer_risk.serving.exchange.outcome import Refused
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
-_MOST_BYTES: Final = 2000  # of named fields: both forms and the rest must fit the 8 KB of metadata that clients accept
+_MOST_BYTES: Final = (
+    2000  # of named fields: both forms and the rest must fit into 8 KB, the metadata that clients accept
+)
 
 CODES: Final = {
     HTTPStatus.BAD_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
@@ -45,7 +47,7 @@ class CallStatus(NamedTuple):
     def end(self, call: Any) -> None:
         """Set this as the status of a call.
 
-        Return None from the handler afterwards. Don't call `call.abort`: gRPC keeps its exception, and so the message.
+        The handler then returns None. Don't call `call.abort`: gRPC keeps its exception, and with it the message.
         """
         call.set_code(self.code)
         call.set_details(self.text)
@@ -79,7 +81,7 @@ def _status(code: grpc.StatusCode, document: Problem, details: list[Any]) -> Any
 
 
 def _shortened(document: Problem) -> Problem:
-    """Return the problem with as many fields as metadata can hold; the detail says how many there are."""
+    """Return the problem with as many fields as fit into metadata; the detail has the number of all fields."""
     kept, left = [], _MOST_BYTES
     for each in document.errors:
         left -= len(each.pointer) + len(each.detail)

@@ -1,4 +1,4 @@
-"""Tensors of both protocols, and their two binary forms."""
+"""Tensors of V2 over HTTP and gRPC, and their binary form."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from customer_risk.serving.errors import BodyTooLarge
 
 Datatype = Literal["FP64", "BYTES"]
 DATATYPES: Final = ("FP64", "BYTES")
-_MOST_TENSORS: Final = len(NAMES) + 1  # one for each feature, and one for the customers
-MOST_VALUES: Final = 2 * (_MOST_TENSORS + 1) * MOST_ITEMS  # twice the values: JSON adds lists and members
+_MOST_TENSORS: Final = len(NAMES) + 1  # one for each feature, and one for the customer ids
+MOST_VALUES: Final = (
+    2 * (_MOST_TENSORS + 1) * MOST_ITEMS
+)  # twice the number of values, since JSON adds lists and members
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -70,19 +72,19 @@ def too_large() -> BodyTooLarge:
 
 
 def find_datatype_fault(datatype: str, at: str, faults: Faults) -> bool:
-    """Add the fault of a datatype that no input has; return whether it is one."""
+    """Add a fault if no input has this datatype; return whether there is a fault."""
     if datatype in DATATYPES:
         return False
-    faults.add(f"{at}/datatype", "expected FP64 or BYTES; got another datatype")
+    faults.add(f"{at}/datatype", "expected FP64 or BYTES")
     return True
 
 
 def find_shape_fault(tensor: Tensor, faults: Faults) -> bool:
-    """Add the fault of a shape that the values don't fill; return whether it is one."""
+    """Add a fault if the shape doesn't match the number of values; return whether there is a fault."""
     count = len(tensor.data)
     if math.prod(tensor.shape) == count:
         return False
-    faults.add(f"{tensor.at}/shape", f"there are {count} values, which this shape doesn't hold")
+    faults.add(f"{tensor.at}/shape", f"doesn't match the {count} values in data")
     return True
 
 

@@ -20,7 +20,7 @@ ISSUER, AUDIENCE = "https://issuer.example/", "customer-risk"
 
 @pytest.fixture(scope="session")
 def claims():
-    """Make a sound token's claims; None leaves one out."""
+    """Make a valid token's claims; None leaves a claim out."""
 
     def made(**other: Any) -> dict[str, Any]:
         now = int(time.time())
@@ -32,7 +32,7 @@ def claims():
 
 @pytest.fixture(scope="session")
 def sign(rsa_key, claims):
-    """Sign a token: sound, unless told otherwise; `kid=None` names no key."""
+    """Sign a token, valid by default; `kid=None` names no key."""
 
     def signed(key: Any = rsa_key, algorithm: str = "RS256", kid: str | None = "rsa", **other: Any) -> str:
         payload = json.dumps(claims(**other)).encode()  # jwt.encode would refuse some of the odd ones
@@ -50,7 +50,7 @@ def settings(key_set, tmp_path) -> AuthSettings:
 
 
 class Issuer:
-    """A real HTTP server of a key set: counts its answers, and can be changed, slowed down and taken away."""
+    """A real HTTP server of a key set: counts its responses, and can be changed, slowed down and stopped."""
 
     def __init__(self, body: bytes) -> None:
         """Listen on a free port of this machine."""
@@ -59,7 +59,7 @@ class Issuer:
         self.url = f"http://127.0.0.1:{self._server.server_port}/keys"
 
     def go(self) -> None:
-        """Go away: connections are refused."""
+        """Stop: connections are refused."""
         self.gone.set()
         self._server.shutdown()
         self._server.server_close()
@@ -71,7 +71,7 @@ class Issuer:
         self.url = self.url.replace("http:", "https:")
 
     def come_back(self) -> None:
-        """Listen again where it was."""
+        """Listen on the same port again."""
         self._listen(self._server.server_port)
 
     def _listen(self, port: int) -> None:

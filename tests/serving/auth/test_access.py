@@ -1,4 +1,4 @@
-"""Who comes in, by tokens and by shares."""
+"""Admission of callers by tokens and limits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def header(key):
 
 @pytest.fixture
 def limiter() -> Limiter:
-    """Two requests a client, at a time that stands still."""
+    """A limit of two requests for each client; the clock never changes."""
     return Limiter(LimitSettings(requests_per_second=1, burst=2), clock=lambda: 0.0)
 
 
@@ -55,14 +55,14 @@ def _in(gate: AccessControl, authorization: str | None, scope: Permission = "sco
 
 @pytest.mark.parametrize("scope", ["score", "batch", "explain", "admin"])
 @pytest.mark.parametrize("authorization", [None, "Bearer nonsense"])
-def test_without_authentication(scope, authorization) -> None:
-    """Without authentication everybody is local, whatever they send."""
+def test_every_caller_is_local_without_authentication(scope, authorization) -> None:
+    """Without authentication every caller is local, whatever they send."""
     assert AccessControl().admit_now(authorization, scope) is LOCAL
     assert _in(AccessControl(), authorization, scope) is LOCAL
 
 
-def test_shares_without_authentication(limiter) -> None:
-    """Without authentication everybody shares the local caller's share."""
+def test_all_callers_share_one_limit_without_authentication(limiter) -> None:
+    """Without authentication all callers share one limit."""
     gate = AccessControl(limiter=limiter)
     gate.admit_now(None, "score")
     _in(gate, "Bearer whatever")
@@ -70,8 +70,8 @@ def test_shares_without_authentication(limiter) -> None:
         gate.admit_now(None, "score")
 
 
-def test_known_at_the_second_time(authenticator, header) -> None:
-    """A token is looked at once; from then on its caller passes at once."""
+def test_a_token_is_verified_once(authenticator, header) -> None:
+    """A token is verified once; after that its caller is admitted without verification."""
     gate, sent = AccessControl(authenticator), header()
     assert gate.admit_now(sent, "score") is None
     caller = _in(gate, sent)
@@ -79,16 +79,16 @@ def test_known_at_the_second_time(authenticator, header) -> None:
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer nonsense"])
-def test_no_token(authenticator, authorization) -> None:
-    """Nobody passes without a token."""
+def test_a_request_without_a_token_is_refused(authenticator, authorization) -> None:
+    """A request without a token is refused."""
     gate = AccessControl(authenticator)
     assert gate.admit_now(authorization, "score") is None
     with pytest.raises(Unauthenticated):
         _in(gate, authorization)
 
 
-def test_no_scope(authenticator, header) -> None:
-    """A caller without the scope is refused, at the first time and when they are known."""
+def test_a_caller_without_the_scope_is_refused(authenticator, header) -> None:
+    """A caller without the scope is refused, whether or not the token is cached."""
     gate, sent = AccessControl(authenticator), header(scopes="score")
     for _ in range(2):
         with pytest.raises(Forbidden, match="admin"):
@@ -98,8 +98,8 @@ def test_no_scope(authenticator, header) -> None:
     assert gate.admit_now(sent, "score")
 
 
-def test_shares_by_client(authenticator, header, limiter) -> None:
-    """Each client has their own share, whichever of their tokens they send."""
+def test_each_client_has_a_separate_limit(authenticator, header, limiter) -> None:
+    """Each client has a separate limit, for all of its tokens together."""
     gate = AccessControl(authenticator, limiter)
     _in(gate, header("a"))
     _in(gate, header("a", "score batch"))
@@ -108,7 +108,7 @@ def test_shares_by_client(authenticator, header, limiter) -> None:
     assert _in(gate, header("b")).name == "azp:b"
 
 
-def test_what_is_refused_costs_nothing(authenticator, header, limiter) -> None:
+def test_a_refused_request_is_not_counted(authenticator, header, limiter) -> None:
     """A request without the scope isn't counted."""
     gate, sent = AccessControl(authenticator, limiter), header()
     for _ in range(5):
@@ -132,9 +132,11 @@ def test_a_large_body_counts_as_several_requests(size, more) -> None:
     assert work_of(size) == more
 
 
-def test_nothing_is_counted_without_shares() -> None:
-    """Without shares a batch may hold whatever it likes."""
-    AccessControl().count(LOCAL, 10**9)
+def test_every_request_is_admitted_without_a_limit() -> None:
+    """Without a limit, a caller is admitted after any number of requests."""
+    access = AccessControl()
+    access.count(LOCAL, 10**9)
+    assert access.admit_now(None, "score") == LOCAL
 
 
 @pytest.mark.parametrize(
@@ -150,6 +152,6 @@ def test_nothing_is_counted_without_shares() -> None:
         ([(b"proxy-authorization", b"Bearer a")], None),
     ],
 )
-def test_authorization_of(headers, found) -> None:
-    """The one header is found; two become one that no verifier takes."""
+def test_the_authorization_header_is_found(headers, found) -> None:
+    """The header is found; two headers are joined, which no authenticator accepts."""
     assert authorization_of(headers) == found

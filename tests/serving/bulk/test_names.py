@@ -9,7 +9,7 @@ from customer_risk.serving.bulk.names import describe_ignored, list_quoted
 
 
 def test_a_name_is_shortened_to_one_line() -> None:
-    """A header with unknown line ends is one name of many kilobytes, which no message repeats."""
+    """A long name with line ends is shortened to one line."""
     assert quoted("a\r" * 100_000) == repr("a " * 30 + "...")
     assert quoted("x" * 60) == repr("x" * 60)
 
@@ -29,14 +29,14 @@ def test_many_names_are_counted() -> None:
 @pytest.mark.parametrize(
     "name", ["customerId", "Customer_ID", " customer_id ", "customer-id", "\ufeffcustomer_id", "CUSTOMER ID"]
 )
-def test_a_name_that_differs_in_case_or_blanks_means_the_known_one(name) -> None:
+def test_a_name_that_differs_in_case_or_blanks_is_marked(name) -> None:
     """A name that differs only in case, blanks and punctuation is like the known one."""
     assert similar_name(name, ("request", "customer_id")) == "customer_id"
 
 
 @pytest.mark.parametrize("name", ["customer_id", "customer", "", " ", "_"])
-def test_other_names_mean_none(name) -> None:
-    """The known name itself, and a name of other letters, are like none."""
+def test_other_names_are_not_marked(name) -> None:
+    """The known name itself, and other names, are not marked."""
     assert similar_name(name, ("customer_id",)) is None
 
 

@@ -71,7 +71,7 @@ def both(tmp_path):
         (f"{ID}, [] AS transactions, NULL::BOOLEAN AS history_complete", {"transactions": [], "profile": {}}),
     ],
 )
-def test_both_read_a_row_alike(both, caplog, row, request_) -> None:
+def test_jobs_and_batches_read_a_row_alike(both, caplog, row, request_) -> None:
     """A row gives the same request, in each form and with each type of ids, dates, decimals and missing values."""
     (by_job, ignored), (by_table, said) = both(row, caplog)
     assert by_job == by_table
@@ -122,7 +122,7 @@ def test_other_columns_are_ignored_and_listed(both, caplog, row, ignored) -> Non
         (f"{ID}, {{'locale': 'de'}} AS Profile", "Profile (is profile meant?)"),
     ],
 )
-def test_both_refuse_a_file_alike(both, caplog, row, why) -> None:
+def test_jobs_and_batches_refuse_a_file_alike(both, caplog, row, why) -> None:
     """The message has the column and its type, or the possible forms."""
     with pytest.raises(InputError) as by_job:
         both(row, caplog)

@@ -1,4 +1,4 @@
-"""The answer on the wire."""
+"""The answer that callers get."""
 
 from __future__ import annotations
 
@@ -36,11 +36,7 @@ _PATTERN = FoundPattern(
     investigator_text="4 transactions in bursts of 4 or more.",
 )
 _DECISION = Verdict(
-    probability=0.83,
-    segment="high",
-    action="propose_off_boarding",
-    reasons=(_REASON,),
-    patterns=(_PATTERN,),
+    probability=0.83, segment="high", action="propose_off_boarding", reasons=(_REASON,), patterns=(_PATTERN,)
 )
 
 
@@ -57,8 +53,8 @@ def _wire(decision: Verdict | Ruling = _DECISION, *, explain: bool) -> dict:
     return json.loads(msgspec.json.encode(render(answer, explain=explain)))
 
 
-def test_the_answer_has_the_fields_of_the_wire() -> None:
-    """Every field, in the documented order, and nothing of the record's."""
+def test_the_answer_has_every_documented_field() -> None:
+    """The answer has every field in the documented order, and no field of the record."""
     assert list(_wire(explain=True)) == [
         "decision_id",
         "customer_id",
@@ -75,27 +71,27 @@ def test_the_answer_has_the_fields_of_the_wire() -> None:
 
 
 def test_the_time_is_utc_with_a_z_and_in_the_id() -> None:
-    """decided_at is RFC 3339, and the decision's id holds the same millisecond."""
+    """decided_at is RFC 3339, and the decision's id has the same millisecond."""
     wire = _wire(explain=True)
     assert wire["decided_at"] == "2027-01-15T08:00:00.250000Z"
     assert UUID(wire["decision_id"]).int >> 80 == 1_800_000_000_250
 
 
-def test_investigators_see_all_of_a_reason() -> None:
-    """The `explain` scope shows value, contribution and the investigator's wording; a missing value is null."""
+def test_investigators_see_every_field_of_a_reason() -> None:
+    """With the scope `explain`, a reason has value, contribution and the investigator's text, null if missing."""
     (reason,) = _wire(explain=True)["reasons"]
     assert reason == msgspec.to_builtins(_REASON)
     assert reason["value"] is None
 
 
-def test_others_see_nothing_that_could_tip_off() -> None:
-    """Without the scope, code, customer-safe wording and direction are all that a reason says."""
+def test_other_callers_see_only_the_customers_part_of_a_reason() -> None:
+    """Without the scope, a reason has only code, the customer's text and direction."""
     (reason,) = _wire(explain=False)["reasons"]
     assert set(reason) == {"code", "text", "direction"}
 
 
-def test_investigators_see_all_of_a_pattern() -> None:
-    """The `explain` scope shows every field of a pattern, in the wire's order; a share that it lacks is null."""
+def test_investigators_see_every_field_of_a_pattern() -> None:
+    """With the scope `explain`, a pattern has every field in the documented order; a missing share is null."""
     (pattern,) = _wire(explain=True)["patterns"]
     assert pattern == msgspec.to_builtins(_PATTERN)
     assert tuple(pattern) == WirePattern.__struct_fields__ == FoundPattern.__struct_fields__
@@ -103,26 +99,26 @@ def test_investigators_see_all_of_a_pattern() -> None:
     assert pattern["amount"] == 1000.0
 
 
-def test_others_see_the_codes_of_patterns() -> None:
-    """Without the scope, a pattern has its code and no other member, not even one that is null."""
+def test_other_callers_see_only_the_codes_of_patterns() -> None:
+    """Without the scope, a pattern has only its code."""
     assert _wire(explain=False)["patterns"] == [{"code": "NIGHT_BURST"}]
 
 
 @pytest.mark.parametrize("explain", [True, False])
 @pytest.mark.parametrize(("found", "told"), [((), []), (None, None)])
-def test_no_pattern_is_told_apart_from_none_that_can_be_seen(found, told, explain) -> None:
-    """Transactions without a pattern give an empty list; where no patterns can be seen, the answer has null."""
+def test_an_empty_list_differs_from_unsearched_patterns(found, told, explain) -> None:
+    """Transactions without a pattern give an empty list; if patterns weren't searched, the answer has null."""
     assert _wire(msgspec.structs.replace(_DECISION, patterns=found), explain=explain)["patterns"] == told
 
 
 @pytest.mark.parametrize("explain", [True, False])
-def test_rules_see_no_patterns(explain) -> None:
-    """Answers by rules have null."""
+def test_answers_by_rules_have_no_probability_or_patterns(explain) -> None:
+    """Answers by rules have a null probability."""
     wire = _wire(Ruling(segment="high", action="review", reasons=()), explain=explain)
     assert wire["patterns"] is wire["probability"] is None
 
 
-def test_both_forms_say_the_same_otherwise() -> None:
+def test_the_scope_changes_only_reasons_and_patterns() -> None:
     """The scope changes only the reasons and the patterns."""
     full, short = _wire(explain=True), _wire(explain=False)
     for wire in (full, short):

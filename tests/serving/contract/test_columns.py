@@ -36,7 +36,7 @@ class Short(msgspec.Struct):
 
 
 class Part(msgspec.Struct):
-    """A struct that is stored in a column."""
+    """A struct that is stored in one column."""
 
     name: Annotated[str, column("Its name")]
     share: Annotated[float | UnsetType, column("From 0 to 1", duckdb="FLOAT")] = UNSET
@@ -62,7 +62,7 @@ class Stored(msgspec.Struct):
 
 
 def test_types_and_modes_follow_from_the_fields() -> None:
-    """Each field is a column of its name, in their order; of a union of structs the last one counts."""
+    """Each field is a column with its name, in the fields' order; the last struct of a union counts."""
     part = (Column("name", "STRING", "REQUIRED", "Its name"), Column("share", "FLOAT", "NULLABLE", "From 0 to 1"))
     pointer = (Column("at", "STRING"), Column("detail", "STRING", "REQUIRED", "What"))
     assert columns_of(Stored) == (
@@ -96,19 +96,19 @@ def test_types_and_modes_follow_from_the_fields() -> None:
         ("pointers", 'STRUCT("at" VARCHAR, "detail" VARCHAR)[]'),
     ],
 )
-def test_duckdb_has_its_own_names_of_types(name, kind) -> None:
-    """The width is the annotation's where it isn't the usual one."""
+def test_an_annotation_sets_the_type_of_duckdb(name, kind) -> None:
+    """An annotation sets an unusual type of DuckDB."""
     by_name = {each.name: each for each in columns_of(Stored)}
     assert duckdb_type(by_name[name]) == kind
 
 
 def test_duckdb_reads_json_by_the_columns(tmp_path) -> None:
-    """What a line lacks is null."""
+    """A field that a line lacks is null."""
     (tmp_path / "lines").write_text('{"text": "a", "part": {"name": "b"}}\n')
     read = f"FROM read_json('{tmp_path}/lines', columns = {duckdb_columns(columns_of(Stored))})"
     assert duckdb.execute(f"SELECT text, part, size {read}").fetchall() == [("a", {"name": "b", "share": None}, None)]
 
 
-def test_only_fields_that_say_so_are_erased() -> None:
-    """To what they say, which may be None."""
+def test_only_annotated_fields_are_erased() -> None:
+    """Erased values are those of the annotations, which may be None."""
     assert erased_values(Stored) == {"text": "", "count": 0, "share": None, "pointers": []}

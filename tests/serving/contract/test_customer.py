@@ -1,4 +1,4 @@
-"""The customer of a refused request."""
+"""The customer_id of a refused request."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ from customer_risk.serving.contract.customer import customer_of
         (b"\xef\xbb\xbf", None),
     ],
 )
-def test_the_id_is_read_whatever_else_is_bad(body, customer_id) -> None:
-    """A valid id at the request's own level is returned, the last one if there are several; else None."""
+def test_a_valid_id_is_read_from_an_invalid_request(body, customer_id) -> None:
+    """A valid id at the top level is returned, the last one if there are several; else None."""
     assert customer_of(body) == customer_id

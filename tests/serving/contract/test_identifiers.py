@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from uuid import RFC_4122, UUID
 
 from hypothesis import given
@@ -9,25 +10,37 @@ from hypothesis import strategies as st
 
 from customer_risk.serving.contract.identifiers import uuid7
 
-
-def test_the_example_of_the_standard_comes_out() -> None:
-    """RFC 9562, appendix A.6: 2022-02-22 19:22:22 UTC with its rand_a 0xCC3 and rand_b 0x18C4DC0C0C07398F."""
-    chance = 0xCC3 << 62 | 0x18C4DC0C0C07398F
-    assert UUID(uuid7(0x017F22E279B0, chance)) == UUID("017F22E2-79B0-7CC3-98C4-DC0C0C07398F")
+_LATEST = (2**64 - 1) // 1_000_000  # the library takes nanoseconds in 64 bits: the year 2554
 
 
-@given(st.integers(0, 2**48 - 1), st.integers(0, 2**74 - 1))
-def test_version_variant_and_time_are_in_their_places(milliseconds: int, chance: int) -> None:
-    """Whatever the time and the chance, the version is 7, the variant RFC 9562's, and the first 48 bits the time."""
-    made = UUID(uuid7(milliseconds, chance))
-    assert (made.version, made.variant, made.int >> 80) == (7, RFC_4122, milliseconds)
+@given(st.integers(0, _LATEST))
+def test_an_id_has_version_variant_and_time(milliseconds: int) -> None:
+    """The text is canonical, the version is 7, the variant is RFC 9562's, and the first 48 bits are the time."""
+    text = uuid7(milliseconds)
+    made = UUID(text)
+    assert (str(made), made.version, made.variant, made.int >> 80) == (text, 7, RFC_4122, milliseconds)
 
 
-def test_a_later_one_sorts_after_an_earlier_one() -> None:
-    """As text they are in the order of their milliseconds."""
-    assert uuid7(1_700_000_000_000) < uuid7(1_700_000_000_001)
+def test_ids_sort_by_time() -> None:
+    """The texts of later milliseconds sort after those of earlier ones."""
+    made = [uuid7(1_700_000_000_000 + later) for later in range(1000)]
+    assert made == sorted(made)
 
 
-def test_two_of_one_millisecond_differ() -> None:
-    """Chance keeps apart what time doesn't."""
+def test_ids_of_one_millisecond_differ() -> None:
+    """The random bits make ids of the same millisecond different."""
     assert len({uuid7(1_700_000_000_000) for _ in range(1000)}) == 1000
+
+
+def test_forked_processes_make_different_ids() -> None:
+    """Processes forked from one parent, which has made an id, make different ids in the same millisecond."""
+    own = uuid7(1_700_000_000_000)
+    context = multiprocessing.get_context("fork")
+    with context.Pool(3) as pool:
+        made = pool.map(_ids, range(3), chunksize=1)
+    ids = [own, *(each for some in made for each in some)]
+    assert len(set(ids)) == len(ids) == 301
+
+
+def _ids(_: int) -> list[str]:
+    return [uuid7(1_700_000_000_000) for _ in range(100)]

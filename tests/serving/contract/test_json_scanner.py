@@ -1,4 +1,4 @@
-"""Where the values of a JSON text are, compared with Python's own parser."""
+"""The positions of the values in a JSON text, compared with Python's parser."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_constants_that_are_not_json_become_texts_of_the_same_length(values) -> 
 
 
 @pytest.mark.parametrize("word", [b"NaNa", b"Infinite", b"-Nan", b"Nan", b"I"])
-def test_other_words_stay(word) -> None:
+def test_other_words_are_not_replaced(word) -> None:
     """A word that only begins like a constant isn't replaced, so that the decoder refuses it."""
     text = b"[NaN,%b]" % word
     assert json_scanner.finite(text) == b'["a",%b]' % word
@@ -136,5 +136,5 @@ def test_other_words_stay(word) -> None:
     ],
 )
 def test_values_are_counted_outside_of_texts(text, most, more) -> None:
-    """The count includes one place for a value in an empty list."""
+    """An empty list counts as one value."""
     assert json_scanner.holds_more(text, most) is more

@@ -1,4 +1,4 @@
-"""The service as its settings make it."""
+"""The service that its settings define."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_rules_that_are_switched_off_are_not_read(file) -> None:
 
 
 @pytest.mark.parametrize("most", ["review", "none"])
-def test_rules_that_propose_a_review_at_most_are_taken(file, most) -> None:
+def test_rules_that_propose_at_most_a_review_are_accepted(file, most) -> None:
     """A rule file that proposes reviews at most is accepted."""
     file.write_text(file.read_text().replace("propose_off_boarding", most))
     assert create_service("customer-risk", RuleSettings(file=str(file))).has_rules

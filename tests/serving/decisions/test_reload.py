@@ -1,4 +1,4 @@
-"""Another bundle while serving."""
+"""Reloading of bundles."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ async def _until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_a_verified_bundle_is_taken(link) -> None:
-    """Whoever uses it gets it, and the state names its version."""
+def test_a_verified_bundle_is_used(link) -> None:
+    """A valid bundle is used, and the state has its version."""
     used, told = [], []
     reloader = Reloader(link, used.append, after=told.append, clock=lambda: 7.0)
     assert reloader.load() == "taken"
@@ -63,7 +63,7 @@ def test_a_verified_bundle_is_taken(link) -> None:
 
 
 def test_the_same_bundle_again_changes_nothing(link) -> None:
-    """Looking at it is told, but nobody has to switch."""
+    """The same bundle is reported as unchanged, and not used again."""
     used, told = [], []
     reloader = Reloader(link, used.append, after=told.append)
     reloader.load()
@@ -72,8 +72,8 @@ def test_the_same_bundle_again_changes_nothing(link) -> None:
     assert told == ["taken", "unchanged"]
 
 
-def test_a_bad_bundle_is_refused_and_the_last_good_one_stays(link, another, caplog) -> None:
-    """It is never used; the log, the state and the count say so."""
+def test_a_bad_bundle_leaves_the_last_valid_one_in_use(link, another, caplog) -> None:
+    """A bad bundle is never used; the log, the state and the callback have the refusal."""
     used, told = [], []
     reloader = Reloader(link, used.append, after=told.append)
     reloader.load()
@@ -85,12 +85,12 @@ def test_a_bad_bundle_is_refused_and_the_last_good_one_stays(link, another, capl
     assert told == ["taken", "refused"]
     assert reloader.state.version == good
     assert "trees.json was altered" in (reloader.state.refusal or "")
-    assert f"bundle {good[:12]} goes on answering: " in caplog.text
+    assert f"bundle {good[:12]} keeps answering: " in caplog.text
     assert "Traceback" not in caplog.text
 
 
-def test_what_nobody_foresaw_is_refused_with_its_traceback(link, caplog) -> None:
-    """A fault of ours in switching leaves the last good bundle too."""
+def test_an_unexpected_error_is_logged_with_its_traceback(link, caplog) -> None:
+    """If using a bundle fails, the last valid bundle stays in use."""
 
     def fail(_: object) -> None:
         raise ZeroDivisionError("inside")
@@ -101,14 +101,14 @@ def test_what_nobody_foresaw_is_refused_with_its_traceback(link, caplog) -> None
     assert "Traceback" in caplog.text
 
 
-def test_no_bundle_at_all_is_raised_at_the_start(tmp_path) -> None:
-    """The first load is its caller's business."""
+def test_the_first_load_raises_its_error(tmp_path) -> None:
+    """The first load raises its error."""
     with pytest.raises(BundleError, match="There is no bundle at"):
         Reloader(tmp_path, print).load()
 
 
-def test_a_link_that_is_pointed_elsewhere_is_noticed(link, another, caplog) -> None:
-    """Within a look or two the other bundle answers."""
+def test_a_changed_link_is_noticed(link, another, caplog) -> None:
+    """The watcher uses another bundle."""
     caplog.set_level(logging.INFO, "serving")
     used = []
     reloader = Reloader(link, used.append)
@@ -127,8 +127,8 @@ def test_a_link_that_is_pointed_elsewhere_is_noticed(link, another, caplog) -> N
     assert f"bundle {used[1].version[:12]} taken" in caplog.text
 
 
-def test_a_bundle_that_is_copied_in_place_is_taken_once_it_is_whole(bundle, another, tmp_path) -> None:
-    """What is seen halfway is refused; each further file is another reason to look."""
+def test_a_copied_bundle_is_used_once_it_is_complete(bundle, another, tmp_path) -> None:
+    """A bundle that is copied file by file is refused until it is complete."""
     folder, used = tmp_path / "here", []
     shutil.copytree(bundle, folder)
     reloader = Reloader(folder, used.append)
@@ -148,8 +148,8 @@ def test_a_bundle_that_is_copied_in_place_is_taken_once_it_is_whole(bundle, anot
     assert reloader.state.refusal is None
 
 
-def test_one_that_changes_while_it_is_read_is_not_taken(link, another, monkeypatch) -> None:
-    """It might be half of one and half of another; the next look is its turn."""
+def test_a_bundle_that_changes_while_it_is_read_is_refused(link, another, monkeypatch) -> None:
+    """A bundle that changes while it is read is refused, and read again."""
     load = reload.load_verified
 
     def meanwhile(folder: Path) -> object:
@@ -165,13 +165,13 @@ def test_one_that_changes_while_it_is_read_is_not_taken(link, another, monkeypat
     assert used == []
 
 
-def test_a_folder_that_is_not_there_has_an_identity(tmp_path) -> None:
-    """Its absence: a bundle that appears there is noticed."""
+def test_a_missing_folder_has_an_empty_identity(tmp_path) -> None:
+    """A missing folder has an empty identity, so that a folder that appears later differs."""
     assert identity(tmp_path / "nowhere") == ()
 
 
-def test_what_has_to_come_before_a_bundle_is_done_first(link) -> None:
-    """`before` is called ahead of each load, whatever becomes of the bundle."""
+def test_before_is_called_before_each_load(link) -> None:
+    """`before` is called before each load."""
     order = []
     reloader = Reloader(link, lambda _: order.append("used"), before=lambda: order.append("before"))
     reloader.load()

@@ -28,7 +28,7 @@ def _features(answer):
     return {name: None if math.isnan(value) else value for name, value in named}
 
 
-def test_an_answer_is_the_offline_scorers_to_the_bit(bundle, service, request_, now) -> None:
+def test_an_answer_equals_the_offline_score_to_the_bit(bundle, service, request_, now) -> None:
     """The probability equals what the scorer gives for the same customer among many rows of features."""
     loaded = load_bundle(bundle, verify_golden=False)
     read = RequestParser(known=catalogue.NAMES, wanted=()).read(json.dumps(request_).encode(), now=now)
@@ -39,7 +39,7 @@ def test_an_answer_is_the_offline_scorers_to_the_bit(bundle, service, request_, 
 
 
 def test_the_same_features_give_the_same_decision(service, request_) -> None:
-    """What a first answer says of the features, sent as features, is decided alike, but shows no patterns."""
+    """The features of an answer, sent as features, give the same decision, but no patterns."""
     first = _answer(service, request_)
     second = _answer(service, {"customer_id": "c-1", "features": _features(first)})
     assert first.decision.patterns == ()
@@ -47,14 +47,14 @@ def test_the_same_features_give_the_same_decision(service, request_) -> None:
 
 
 def test_a_caller_may_send_the_whole_catalogue(service, request_) -> None:
-    """Features that exist and that the model doesn't use change nothing."""
+    """Features that the model doesn't use change nothing."""
     first = _answer(service, request_)
     needed, every = _features(first), dict.fromkeys(catalogue.NAMES) | _features(first)
     asked = (_answer(service, {"customer_id": "c-1", "features": each}) for each in (needed, every))
     assert len({msgspec.json.encode(answer.decision) for answer in asked}) == 1
 
 
-def test_columns_are_decided_on_as_rows_are(service, request_, as_columns) -> None:
+def test_columns_and_rows_get_the_same_decision(service, request_, as_columns) -> None:
     """The form of the transactions makes no difference."""
     by_row = _answer(service, request_).decision
     request_["transactions"] = as_columns(request_["transactions"])
@@ -62,7 +62,7 @@ def test_columns_are_decided_on_as_rows_are(service, request_, as_columns) -> No
 
 
 def test_repeated_rows_count_once(service, request_) -> None:
-    """A whole row sent again changes nothing but the warnings."""
+    """A repeated row changes only the warnings."""
     once = _answer(service, request_)
     request_["transactions"] += request_["transactions"][:3]
     again = _answer(service, request_)
@@ -70,7 +70,7 @@ def test_repeated_rows_count_once(service, request_) -> None:
     assert [each.code for each in again.warnings] == ["REPEATED_ROW"]
 
 
-def test_the_future_is_scored_as_the_past(service, request_) -> None:
+def test_future_transactions_are_scored_like_past_ones(service, request_) -> None:
     """Transactions ten years of whole weeks ahead get a warning and the score of the same ones in the past."""
     past = _answer(service, request_)
     for row in request_["transactions"]:
@@ -83,37 +83,37 @@ def test_the_future_is_scored_as_the_past(service, request_) -> None:
     assert [each.code for each in later.warnings] == ["FUTURE_TIME"]
 
 
-def test_an_unknown_category_is_warned_of_where_it_stands(service, request_) -> None:
-    """A profile's and a transaction's unknown words are both pointed at."""
+def test_an_unknown_category_gets_a_warning_with_its_pointer(service, request_) -> None:
+    """Unknown categories of a profile and of a transaction get warnings."""
     request_["profile"]["occupation"] = "ASTRONAUT"
     request_["transactions"][2]["type"] = "BARTER"
     warned = [(each.code, each.pointer) for each in _answer(service, request_).warnings]
     assert warned == [("UNKNOWN_CATEGORY", "/profile/occupation"), ("UNKNOWN_CATEGORY", "/transactions/2/type")]
 
 
-def test_an_unknown_category_in_a_column_is_pointed_at_there(service, request_, as_columns) -> None:
-    """The scorer points by row; the caller sent columns."""
+def test_a_warning_about_a_column_points_into_it(service, request_, as_columns) -> None:
+    """Warnings point into columns if transactions were sent as columns."""
     request_["transactions"][2]["type"] = "BARTER"
     request_["transactions"] = as_columns(request_["transactions"])
     assert [each.pointer for each in _answer(service, request_).warnings] == ["/transactions/type/2"]
 
 
-def test_an_answer_warns_a_bounded_number_of_times(service, request_) -> None:
-    """A thousand unknown words don't make an answer a thousand warnings long; the last says how many more there are."""
+def test_the_number_of_warnings_is_bounded(service, request_) -> None:
+    """The number of warnings is bounded, and the last one counts the others."""
     request_["transactions"] = [request_["transactions"][0] | {"id": f"t-{i}", "type": "BARTER"} for i in range(1000)]
     warnings = _answer(service, request_).warnings
     assert len(warnings) == MOST_WARNINGS + 1
     assert (warnings[-1].code, warnings[-1].detail[:4]) == ("MORE_WARNINGS", f"{1000 - MOST_WARNINGS} ")
 
 
-def test_the_answer_says_which_model_gave_it(bundle, service, request_) -> None:
+def test_the_answer_names_its_model(bundle, service, request_) -> None:
     """Name and version are the manifest's and its hash."""
     model = _answer(service, request_).model
     assert (model.name, model.version) == ("customer-risk", load_bundle(bundle, verify_golden=False).version)
 
 
-def test_a_time_before_the_first_year_is_pointed_at(service, request_) -> None:
-    """A time that its offset leads out of the calendar is refused as any other that is none."""
+def test_a_time_before_the_first_year_is_refused(service, request_) -> None:
+    """A time whose offset leads out of the calendar is refused."""
     request_["transactions"][1]["created_at"] = "0001-01-01T00:00:00+11:00"
     with pytest.raises(InputError) as caught:
         service.answer(json.dumps(request_).encode(), at="/requests/7")
@@ -121,7 +121,7 @@ def test_a_time_before_the_first_year_is_pointed_at(service, request_) -> None:
 
 
 def test_a_customer_without_transactions_gets_an_answer(service, request_) -> None:
-    """The profile alone is decided on."""
+    """A customer without transactions is scored on the profile."""
     request_["transactions"] = []
     assert 0 < _answer(service, request_).decision.probability < 1
 
@@ -151,7 +151,7 @@ def test_every_customer_of_the_tables_scores_online_as_offline(request, bundle, 
 
 
 def test_an_implausible_feature_is_flagged_and_scored(service) -> None:
-    """One beyond its bounds is pointed at; NaN, which is missing, is not."""
+    """An implausible value gets a warning; NaN, a missing value, doesn't."""
     name = service.names()[0]
     values = dict.fromkeys(service.names()) | {name: catalogue.BY_NAME[name].high + 1}
     answer = service.answer(json.dumps({"customer_id": "c", "features": values}).encode())
@@ -159,7 +159,7 @@ def test_an_implausible_feature_is_flagged_and_scored(service) -> None:
     assert answer.source == "model"
 
 
-def test_readiness_waits_for_what_else_it_needs(service) -> None:
+def test_readiness_waits_for_every_condition(service) -> None:
     """A condition that doesn't hold is named and makes the service not ready, but the service still answers."""
     held = {"keys": True, "record": True}
     service.require("keys", lambda: held["keys"])

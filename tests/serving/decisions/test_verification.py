@@ -45,7 +45,7 @@ def test_a_bundle_without_an_action_rule_loads(bundle_without_rule, request_) ->
 
 
 def test_every_golden_request_goes_through_the_request_parser(bundle, monkeypatch) -> None:
-    """As many bodies are read as the bundle has golden rows, of each form that the wire has."""
+    """The service answers each golden row, in every form of a request."""
     read = []
 
     class Parser(service.RequestParser):
@@ -61,7 +61,7 @@ def test_every_golden_request_goes_through_the_request_parser(bundle, monkeypatc
 
 
 @pytest.mark.parametrize("place", [0, -1])
-def test_another_answer_is_a_mismatch(rewrite, place) -> None:
+def test_a_different_answer_is_a_mismatch(rewrite, place) -> None:
     """The row is named, whatever the form of its request."""
 
     def change(rows: list[Any]) -> None:
@@ -72,7 +72,7 @@ def test_another_answer_is_a_mismatch(rewrite, place) -> None:
 
 
 def test_a_golden_request_that_the_service_refuses_is_a_mismatch(rewrite) -> None:
-    """The message names the request and what is bad in it."""
+    """The error names the request and its bad field."""
 
     def change(rows: list[Any]) -> None:
         rows[1]["request"]["profile"]["is_pep"] = "no"
@@ -82,7 +82,7 @@ def test_a_golden_request_that_the_service_refuses_is_a_mismatch(rewrite) -> Non
 
 
 def test_an_altered_bundle_is_refused_before_anything_is_answered(bundle, tmp_path) -> None:
-    """What `load_bundle` checks is checked first."""
+    """The checks of `load_bundle` come first."""
     copy = shutil.copytree(bundle, tmp_path / "copy")
     (copy / "trees.json").write_bytes(b"{}")
     with pytest.raises(BundleAltered, match=r"trees\.json"):

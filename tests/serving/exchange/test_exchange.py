@@ -1,4 +1,4 @@
-"""The one way of a request: what is recorded, committed and observed, whichever entrance it came by."""
+"""What is recorded, committed and observed for a request of each entrance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HERE = RequestContext("/here", LOCAL)
 
 
 class Recorder:
-    """A record that remembers; `failing` is what fails: nothing, "commit" or "decided"."""
+    """A recorder in memory; `failing` is the step that fails: none, "commit" or "decided"."""
 
     def __init__(self) -> None:
         self.failing = ""
@@ -42,7 +42,7 @@ class Recorder:
         self.open.append((type(error).__name__, caller, route, trace and trace.trace_id))
 
     def commit(self) -> None:
-        """Keep what was taken, or lose it."""
+        """Keep what was recorded, or lose it."""
         taken, self.open = self.open, []
         if self.failing == "commit":
             raise RecordUnavailable("the disk is full", records=len(taken))
@@ -50,7 +50,7 @@ class Recorder:
 
 
 class Notes:
-    """Remembers what an observer hears."""
+    """An observer that keeps what it gets."""
 
     def __init__(self) -> None:
         self.outcomes: list[tuple[str, str]] = []
@@ -75,7 +75,7 @@ def recorder() -> Recorder:
 
 @pytest.fixture
 def notes() -> Notes:
-    """What the observer hears."""
+    """The observer."""
     return Notes()
 
 
@@ -89,17 +89,17 @@ def exchange(service, recorder, notes) -> Exchange:
 
 @pytest.fixture
 def send(exchange, call, bundle):
-    """Send one request by an entrance, with a trace; gives the HTTP status that stands for the outcome."""
+    """Send one request to an entrance, with a trace; return the HTTP status of its outcome."""
     from kserve import ModelRepository
 
     from customer_risk.serving.kserve.application import application
-    from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
+    from customer_risk.serving.kserve.data_plane import FixedModels, ModelDataPlane
     from customer_risk.serving.kserve.model import RiskModel
 
     model, models = RiskModel(exchange, bundle), ModelRepository()
     model.ready = True
     models.update(model)
-    app = application(exchange, TruthfulDataPlane(models), FixedModels(models))
+    app = application(exchange, ModelDataPlane(models), FixedModels(models))
 
     async def infer(document) -> int:
         server = GrpcServer(exchange, GrpcSettings(port=0, grace_seconds=0))
@@ -153,8 +153,8 @@ ENTRANCES = {
 
 
 @pytest.mark.parametrize(("entrance", "route"), ENTRANCES.items())
-def test_a_decision_is_kept_and_observed_once(send, recorder, notes, request_, entrance, route) -> None:
-    """A decision is recorded with route, caller and trace, and observed once, by each entrance."""
+def test_a_decision_is_recorded_and_observed_once(send, recorder, notes, request_, entrance, route) -> None:
+    """Each entrance records a decision with route, caller and trace, and it is observed once."""
     assert send(entrance, request_) == 200
     assert recorder.kept == [("c-1", "local", route, TRACE, True)]
     assert notes.outcomes == [(route, "decided")]
@@ -162,8 +162,8 @@ def test_a_decision_is_kept_and_observed_once(send, recorder, notes, request_, e
 
 
 @pytest.mark.parametrize(("entrance", "route"), ENTRANCES.items())
-def test_a_refusal_is_kept_and_observed_once(send, recorder, notes, entrance, route) -> None:
-    """A refusal is recorded with route, caller and trace, committed, and observed once, by each entrance."""
+def test_a_refusal_is_recorded_and_observed_once(send, recorder, notes, entrance, route) -> None:
+    """Each entrance records and commits a refusal with route, caller and trace, and it is observed once."""
     assert send(entrance, {"customer_id": 7}) == 422
     assert recorder.kept == [("InputError", "local", route, TRACE)]
     assert notes.outcomes == [(route, "bad-fields")]
@@ -175,14 +175,14 @@ def test_a_refusal_is_kept_and_observed_once(send, recorder, notes, entrance, ro
 def test_a_decision_that_is_not_recorded_is_a_503_everywhere(
     send, recorder, notes, request_, entrance, route, failing
 ) -> None:
-    """If a decision can't be recorded, the caller gets 503, and so do observers; none of them hears of a decision."""
+    """If a decision can't be recorded, the caller and the observers get only a 503."""
     recorder.failing = failing
     assert send(entrance, request_) == 503
     assert notes.outcomes == [(route, "unavailable")]
     assert notes.statuses == [(route, 503)]
 
 
-def test_a_failed_commit_refuses_what_others_had_recorded(exchange, recorder, notes, request_) -> None:
+def test_a_failed_commit_also_refuses_earlier_decisions(exchange, recorder, notes, request_) -> None:
     """A commit that fails for one request also refuses the decisions that other requests had recorded before it."""
     body = json.dumps(request_).encode()
     waiting, failing = exchange.answer(body, HERE), exchange.answer(body, HERE)
@@ -195,8 +195,8 @@ def test_a_failed_commit_refuses_what_others_had_recorded(exchange, recorder, no
     assert [told for _, told in notes.outcomes] == ["unavailable", "unavailable", "decided"]
 
 
-def test_a_failing_observer_costs_no_answer(service, request_, caplog) -> None:
-    """If an observer fails, the outcome stands and the log says so."""
+def test_a_failing_observer_does_not_change_the_outcome(service, request_, caplog) -> None:
+    """If an observer fails, the outcome stays unchanged, and the failure is logged."""
 
     class Failing(Notes):
         def observe(self, outcome) -> None:
@@ -205,11 +205,11 @@ def test_a_failing_observer_costs_no_answer(service, request_, caplog) -> None:
     exchange = Exchange(service, observers=(Failing(),))
     (outcome,) = exchange.commit([exchange.answer(json.dumps(request_).encode(), HERE)])
     assert outcome.status == 200
-    assert "an outcome wasn't counted or logged" in caplog.text
+    assert "an outcome couldn't be counted or logged" in caplog.text
 
 
-def test_an_unexpected_error_is_kept_for_the_log_alone(service, request_, monkeypatch) -> None:
-    """An unexpected error becomes a 500 that says nothing of it; observers get the error."""
+def test_an_unexpected_error_is_passed_only_to_observers(service, request_, monkeypatch) -> None:
+    """An unexpected error becomes a 500 without details; observers get the error."""
     monkeypatch.setattr(service, "answer", lambda *_, **__: 1 / 0)
     refused = Exchange(service).answer(json.dumps(request_).encode(), HERE)
     assert (refused.status, type(refused.unexpected)) == (500, ZeroDivisionError)
@@ -217,14 +217,14 @@ def test_an_unexpected_error_is_kept_for_the_log_alone(service, request_, monkey
 
 
 def test_a_caller_who_is_not_authenticated_has_no_rights() -> None:
-    """Before authentication a request may see no explanations and has no caller to act for."""
+    """Before authentication, a request gets no explanations and has no caller."""
     nobody = RequestContext("/here")
     assert (nobody.explain, nobody.caller_name) == (False, "")
     with pytest.raises(AssertionError, match="authenticated"):
         _ = nobody.admitted
 
 
-def test_without_an_access_control_everybody_is_local(service) -> None:
-    """An exchange admits everybody as the local caller unless it is told otherwise."""
+def test_every_caller_is_local_without_access_control(service) -> None:
+    """By default, an exchange admits every caller as the local caller."""
     assert Exchange(service).access.admit_now(None, "score") is LOCAL
     assert isinstance(Exchange(service).access, AccessControl)

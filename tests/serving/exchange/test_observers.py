@@ -1,4 +1,4 @@
-"""What the log hears of refusals."""
+"""The log of outcomes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from customer_risk.serving.telemetry.logs import LogSettings, RequestLog
 
 
 def test_the_lines_of_one_call_have_one_trace(service, request_, caplog) -> None:
-    """Customers of a batch whose caller names no trace share one, and another call has another."""
+    """The customers of a batch share one new trace if the caller sends none."""
     caplog.set_level("INFO")
     observer = LogObserver(RequestLog(LogSettings(success_share=1)))
     answer = service.answer(json.dumps(request_).encode())
@@ -29,7 +29,7 @@ def test_the_lines_of_one_call_have_one_trace(service, request_, caplog) -> None
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_failures_of_one_call_have_one_trace(share, caplog) -> None:
-    """Whether its decisions are logged or not, the lines of a call that fails more than once belong together."""
+    """All log lines about the failures of one call have the same trace."""
     observer = LogObserver(RequestLog(LogSettings(success_share=share)))
     kind, problem = document_of(ZeroDivisionError())
     for call in (RequestContext("/ai/v1/risk:batch", LOCAL), RequestContext("/ai/v1/risk:batch", LOCAL)):
@@ -39,8 +39,8 @@ def test_the_failures_of_one_call_have_one_trace(share, caplog) -> None:
     assert (traces[0] == traces[1], traces[2] == traces[3], traces[1] == traces[2]) == (True, True, False)
 
 
-def test_what_isnt_served_leaves_no_log_line(caplog) -> None:
-    """A 501 is a mistake of the caller's, which the log of the service's failures doesn't have."""
+def test_a_501_leaves_no_log_line(caplog) -> None:
+    """A 501 is the caller's mistake, and isn't logged as a failure."""
     _, problem = document_of(NotServed("This isn't served.", remedy="Use :predict."))
     LogObserver(RequestLog(LogSettings())).observe(
         Refused(KINDS[NotServed], problem, (), RequestContext("/v2/x", LOCAL))
@@ -50,7 +50,7 @@ def test_what_isnt_served_leaves_no_log_line(caplog) -> None:
 
 @pytest.mark.parametrize(("route", "lines"), [("/ai/v1/risk", 1), ("", 0)])
 def test_a_probe_that_fails_leaves_no_log_line(route, lines, caplog) -> None:
-    """A request that is refused for our reasons does; probes have no route, and ask again each second."""
+    """A failure of the service is logged, except of probes, which have no route."""
     _, problem = document_of(NotReady("The model isn't ready.", remedy="Try again."))
     refused = Refused(KINDS[NotReady], problem, (), RequestContext(route, LOCAL))
     LogObserver(RequestLog(LogSettings())).observe(refused)

@@ -1,4 +1,4 @@
-"""Where a request came from."""
+"""The context of a request."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ from customer_risk.serving.auth.caller import LOCAL, Caller
 from customer_risk.serving.exchange.outcome import RequestContext, current
 
 
-def test_current_is_local_until_told() -> None:
-    """Outside of a request the current caller is local."""
+def test_the_current_caller_is_local_by_default() -> None:
+    """Outside of a request, the current caller is the local one."""
     assert current.get().admitted is LOCAL
 
 
-def test_current_is_the_tasks_own() -> None:
-    """Two requests at once each see their own caller."""
+async def test_each_task_has_its_own_current_caller() -> None:
+    """Each of two concurrent requests has its own caller."""
 
     async def answered(name: str) -> str:
         current.set(RequestContext("/", Caller(name, frozenset())))
         await asyncio.sleep(0)
         return current.get().caller_name
 
-    async def both() -> list[str]:
-        return await asyncio.gather(answered("a"), answered("b"))
-
-    assert asyncio.run(both()) == ["a", "b"]
+    assert await asyncio.gather(answered("a"), answered("b")) == ["a", "b"]
     assert current.get().admitted is LOCAL

@@ -1,4 +1,4 @@
-"""Taking up connections."""
+"""The acceptor of connections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from customer_risk.serving.http.acceptor import Acceptor
 
 
 class Counted(asyncio.Protocol):
-    """Counts those that were made, and greets."""
+    """A protocol that counts its connections, and sends a greeting."""
 
     made = 0
 
@@ -27,13 +27,13 @@ class Counted(asyncio.Protocol):
 
 @pytest.fixture
 def counted() -> type[Counted]:
-    """A protocol of the test's own."""
+    """The protocol class of one test."""
     return type("Mine", (Counted,), {"made": 0})
 
 
 @pytest.fixture
 def listening():
-    """A socket to connect to."""
+    """A listening socket."""
     with socket.create_server(("127.0.0.1", 0), backlog=200) as made:
         yield made
 
@@ -46,7 +46,7 @@ def run(scenario) -> None:
 
 @contextlib.contextmanager
 def crowd(listening, size: int):
-    """So many who connect at once."""
+    """Open several connections at once."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(socket.create_connection(listening.getsockname(), 5)) for _ in range(size)]
 
@@ -57,8 +57,8 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-def test_a_crowd_is_taken_up_within_a_few_turns(listening, counted) -> None:
-    """However many connect at once: one in a turn would keep the last waiting for a hundred of them."""
+def test_all_waiting_connections_are_accepted_in_one_turn(listening, counted) -> None:
+    """All connections that are opened at once are accepted in one turn of the event loop."""
 
     async def scenario() -> None:
         acceptor = Acceptor(listening, counted)
@@ -71,8 +71,8 @@ def test_a_crowd_is_taken_up_within_a_few_turns(listening, counted) -> None:
     run(scenario)
 
 
-def test_without_files_connections_wait(listening, counted, caplog) -> None:
-    """They are taken up once there are files again, and the log says why they waited."""
+def test_connections_wait_for_free_descriptors(listening, counted, caplog) -> None:
+    """Without free descriptors, connections wait until there are some again, and the log has the reason."""
 
     async def scenario() -> None:
         acceptor = Acceptor(listening, counted)
@@ -95,8 +95,8 @@ def test_without_files_connections_wait(listening, counted, caplog) -> None:
     assert "have to wait" in caplog.text
 
 
-def test_a_closed_one_takes_up_no_more(listening, counted) -> None:
-    """Even where it was about to try again."""
+def test_a_closed_acceptor_accepts_no_connection(listening, counted) -> None:
+    """After `close`, no connection is accepted, even during the pause before a retry."""
 
     async def scenario() -> None:
         acceptor = Acceptor(listening, counted)

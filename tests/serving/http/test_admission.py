@@ -10,42 +10,35 @@ from customer_risk.serving.http.admission import Admission
 
 
 class Clock:
-    """A clock that a test turns."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
 
-def test_the_first_of_a_turn_has_not_waited() -> None:
-    """A turn of the event loop begins with the first request that it comes to."""
-
-    async def first() -> float:
-        return Admission(0.05).wait()
-
-    assert asyncio.run(first()) == 0
+async def test_the_first_request_of_a_turn_does_not_wait() -> None:
+    """The first request of a turn doesn't wait."""
+    assert Admission(0.05).wait() == 0
 
 
-def test_those_behind_wait_as_long_as_the_turn_lasts() -> None:
-    """What a turn has spent on others is what the next request of it has waited; the next turn begins anew."""
+async def test_later_requests_wait_as_long_as_the_turn_has_lasted() -> None:
+    """A request has waited as long as its turn has lasted; the next turn begins at zero."""
     clock = Clock()
 
-    async def waits() -> list[float]:
-        admission = Admission(0.05, clock=clock)
-        found = [admission.wait()]
-        clock.now += 0.5
-        found.append(admission.wait())
-        await asyncio.sleep(0)
-        return [*found, admission.wait()]
-
-    assert asyncio.run(waits()) == [0, 0.5, 0]
+    admission = Admission(0.05, clock=clock)
+    found = [admission.wait()]
+    clock.now += 0.5
+    found.append(admission.wait())
+    await asyncio.sleep(0)
+    assert [*found, admission.wait()] == [0, 0.5, 0]
 
 
-def test_tasks_that_have_not_run_are_waited_for() -> None:
-    """Each adds what a request has been measured to cost; once answered, it no longer does."""
+def test_each_queued_request_adds_its_cost() -> None:
+    """Each queued request adds the measured cost of a request until it is answered."""
     cpu = Clock()
 
     async def waits() -> list[float]:
@@ -87,54 +80,43 @@ def test_a_request_is_admitted_within_its_bound(directly, bound) -> None:
 
 
 def test_without_a_bound_nothing_is_refused() -> None:
-    """Zero switches it off."""
+    """With a bound of 0, every request is admitted."""
     assert _admitted(1000, 0) == (True, ["waited"])
 
 
-def test_while_a_bundle_is_loaded_the_bound_is_further() -> None:
-    """Requests don't fail for it, unless the wait is out of all proportion."""
+def test_the_bound_is_higher_while_a_bundle_is_loaded() -> None:
+    """While a bundle is loaded, requests are admitted up to ten times the bound."""
     assert _admitted(0.2, 0.05, lenient=lambda: True) == (True, ["waited"])
     assert _admitted(0.3, 0.05, lenient=lambda: True) == (False, ["shed"])
 
 
-def test_half_of_the_bound_applies_to_a_second_request_in_a_turn() -> None:
+async def test_half_of_the_bound_applies_to_a_second_request_in_a_turn() -> None:
     """Past half of the bound, a connection's second request in a turn is refused, and another's first is admitted."""
     clock = Clock()
 
-    async def admitted() -> list[bool]:
-        admission = Admission(0.05, clock=clock)
-        found = [admission.admits(directly=True), admission.admits(directly=True, again=True)]
-        clock.now += 0.02
-        found += [admission.admits(directly=True, again=True), admission.admits(directly=True)]
-        clock.now += 0.02
-        return [*found, admission.admits(directly=True)]
-
-    assert asyncio.run(admitted()) == [True, True, False, True, False]
+    admission = Admission(0.05, clock=clock)
+    found = [admission.admits(directly=True), admission.admits(directly=True, again=True)]
+    clock.now += 0.02
+    found += [admission.admits(directly=True, again=True), admission.admits(directly=True)]
+    clock.now += 0.02
+    assert [*found, admission.admits(directly=True)] == [True, True, False, True, False]
 
 
-def test_turns_with_requests_are_counted() -> None:
+async def test_turns_with_requests_are_counted() -> None:
     """The number of turns stays the same during a turn with requests, and is higher in the next turn."""
-
-    async def numbers() -> list[int]:
-        admission = Admission(0.05)
-        admission.wait()
-        found = [admission.turns]
-        admission.wait()
-        found.append(admission.turns)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        return [*found, admission.turns]
-
-    assert asyncio.run(numbers()) == [0, 0, 1]
+    admission = Admission(0.05)
+    admission.wait()
+    found = [admission.turns]
+    admission.wait()
+    found.append(admission.turns)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [*found, admission.turns] == [0, 0, 1]
 
 
-def test_tasks_delay_requests_in_tasks_alone() -> None:
+async def test_tasks_delay_only_requests_in_tasks() -> None:
     """A request that is answered as soon as it is read doesn't wait for the tasks that were started before."""
-
-    async def admitted() -> list[bool]:
-        line = Admission(0.05, clock=Clock())
-        for _ in range(1000):
-            line.queue()
-        return [line.admits(directly=True), line.admits()]
-
-    assert asyncio.run(admitted()) == [True, False]
+    line = Admission(0.05, clock=Clock())
+    for _ in range(1000):
+        line.queue()
+    assert [line.admits(directly=True), line.admits()] == [True, False]

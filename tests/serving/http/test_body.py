@@ -1,4 +1,4 @@
-"""Bodies: how large, declared as what."""
+"""Bodies: their size, media type and coding."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_a_body_is_read_to_its_end() -> None:
     assert asyncio.run(read_body(receive)) == b"ab"
 
 
-def test_a_caller_who_hangs_up_is_noticed() -> None:
-    """Half a body is no body."""
+def test_a_client_that_disconnects_is_reported() -> None:
+    """A client that disconnects before the end of its body is reported."""
     with pytest.raises(ClientDisconnected):
         asyncio.run(read_body(_receiving(_part(b"a", more=True), {"type": "http.disconnect"})))
 
@@ -46,7 +46,7 @@ def test_a_body_may_be_as_large_as_the_bound() -> None:
 
 
 def test_a_declared_length_past_the_bound_is_refused_and_the_body_dropped() -> None:
-    """A caller who sends it all the same hears the refusal at its end."""
+    """A declared size beyond the bound is refused after the body has arrived."""
     rest = iter((_part(b"ab", more=True), _part(b"cde")))
 
     async def receive():
@@ -57,8 +57,8 @@ def test_a_declared_length_past_the_bound_is_refused_and_the_body_dropped() -> N
     assert list(rest) == []
 
 
-def test_a_caller_who_waits_for_leave_to_send_is_refused_at_once() -> None:
-    """No part is received at all."""
+def test_a_request_with_expect_is_refused_at_once() -> None:
+    """With `Expect`, the refusal comes before any part is received."""
     scope = _scope("5")
     scope["headers"].append((b"expect", b"100-continue"))
     with pytest.raises(BodyTooLarge):
@@ -66,14 +66,14 @@ def test_a_caller_who_waits_for_leave_to_send_is_refused_at_once() -> None:
 
 
 def test_an_undeclared_body_past_the_bound_is_refused_and_the_rest_dropped() -> None:
-    """A chunked body is counted as it comes."""
+    """A chunked body is counted while it arrives."""
     receive = _receiving(_part(b"abc", more=True), _part(b"de", more=True), _part(b"f"))
     with pytest.raises(BodyTooLarge):
         asyncio.run(read_body(bounded(_scope(), receive, 4)))
 
 
-def test_dropping_has_an_end(monkeypatch) -> None:
-    """A body without end is refused all the same."""
+def test_a_body_that_never_ends_is_refused(monkeypatch) -> None:
+    """A body that never ends is refused."""
     monkeypatch.setattr(body, "_MOST_DROPPED", 10)
     receive = _receiving(*[_part(b"abcdef", more=True)] * 3)
     with pytest.raises(BodyTooLarge):
@@ -83,13 +83,13 @@ def test_dropping_has_an_end(monkeypatch) -> None:
 @pytest.mark.parametrize(
     "media_type", ["application/json", "Application/JSON; charset=utf-8", "application/vnd.deblock+json", None, "", " "]
 )
-def test_json_is_json_however_it_is_declared(media_type) -> None:
+def test_every_declaration_of_json_is_accepted(media_type) -> None:
     """Case, parameters and suffixes don't matter, and a body without a declaration is JSON."""
     require_json(media_type)
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "json"])
-def test_what_is_declared_as_something_else_is_refused(media_type) -> None:
+def test_another_media_type_is_refused(media_type) -> None:
     """A form or a text isn't JSON."""
     with pytest.raises(WrongMediaType, match="Content-Type: application/json"):
         require_json(media_type)
@@ -141,6 +141,6 @@ def test_an_encoded_body_after_expect_is_refused_at_once() -> None:
 
 
 def test_a_header_is_found_by_name() -> None:
-    """The first of that name, or None."""
+    """The first header of a name is returned, or None."""
     scope = {"headers": [(b"host", b"x"), (b"content-type", b"a"), (b"content-type", b"b")]}
     assert (header(scope, b"content-type"), header(scope, b"accept")) == ("a", None)

@@ -9,7 +9,7 @@ from customer_risk.serving.errors import Overloaded
 from customer_risk.serving.http.budget import Budget, client_of
 
 
-def test_one_client_is_bounded_before_all_are() -> None:
+def test_one_client_has_a_lower_bound_than_all_clients() -> None:
     """Bytes beyond a client's bound are refused while another client's are held, up to the bound for all clients."""
     budget = Budget(100, 60)
     first, second = budget.hold("a"), budget.hold("a")
@@ -59,6 +59,6 @@ def test_a_declared_length_holds_nothing() -> None:
         ({"client": None}, LOCAL, "local"),
     ],
 )
-def test_a_client_is_a_caller_or_else_an_address(scope, caller, client) -> None:
+def test_a_client_is_a_caller_or_an_address(scope, caller, client) -> None:
     """A client is its caller's name with authentication, and its IP address without."""
     assert client_of(scope, caller) == client

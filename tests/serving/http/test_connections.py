@@ -15,7 +15,7 @@ class Fake:
         self.evicted = True
 
 
-def test_the_peer_with_most_connections_loses_one() -> None:
+def test_a_connection_of_the_peer_with_most_is_closed() -> None:
     """At the bound, the longest waiting connection of the peer with most is closed, not the longest waiting of all."""
     connections = Connections(5, 5)
     few, many = [Fake(), Fake()], [Fake() for _ in range(4)]
@@ -55,7 +55,7 @@ def test_if_all_connections_are_busy_probes_are_admitted_then_nothing() -> None:
     ]
 
 
-def test_a_place_in_the_reserve_stays_one_for_probes() -> None:
+def test_a_replaced_reserve_connection_is_for_probes() -> None:
     """A connection that takes the place of an idle one in the reserve is for probes, as the one before."""
     connections = Connections(2, 1000)
     for _ in range(2):
@@ -68,7 +68,7 @@ def test_a_place_in_the_reserve_stays_one_for_probes() -> None:
     assert (idle.evicted, len(connections)) == (True, 3)
 
 
-def test_a_connection_leaves_once() -> None:
+def test_a_connection_is_removed_once() -> None:
     """A connection that is removed twice is counted once."""
     connections = Connections(1, 1)
     first, second = Fake(), Fake()

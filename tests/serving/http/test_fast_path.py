@@ -1,4 +1,4 @@
-"""The direct way over real connections: uvicorn with our protocol in a thread, raw bytes from here."""
+"""Direct answers over real connections: uvicorn with our protocol in a thread, and raw bytes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Failing:
 
 
 class _Ways(ScoringApp):
-    """A scoring app that notes which way each answer took."""
+    """A scoring app that notes whether each answer was direct."""
 
     taken: list[str]
 
@@ -118,8 +118,8 @@ def _post(body: bytes, *headers: str, path: str = "/ai/v1/risk", version: str = 
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def test_a_decision_takes_the_direct_way(connection, scoring_app, request_) -> None:
-    """No task is made for it; the response is whole, with its length and the date."""
+def test_a_decision_is_answered_directly(connection, scoring_app, request_) -> None:
+    """A direct answer needs no task, and has its length and the date."""
     connection.send(_post(json.dumps(request_).encode()))
     status, headers, body = connection.response()
     assert (status, headers["content-type"], json.loads(body)["customer_id"]) == (200, "application/json", "c-1")
@@ -127,8 +127,8 @@ def test_a_decision_takes_the_direct_way(connection, scoring_app, request_) -> N
     assert scoring_app.taken == ["direct"]
 
 
-def test_a_connection_is_used_again_by_both_ways(connection, scoring_app, request_) -> None:
-    """Direct answers, others' and refusals follow one another on one connection."""
+def test_a_connection_mixes_direct_and_asgi_answers(connection, scoring_app, request_) -> None:
+    """Direct answers, other answers and refusals follow each other on one connection."""
     body = json.dumps(request_).encode()
     for sent in (_post(body), _post(body, path="/v1/x"), _post(b"{}"), _post(body)):
         connection.send(sent)
@@ -137,37 +137,37 @@ def test_a_connection_is_used_again_by_both_ways(connection, scoring_app, reques
 
 
 def test_a_body_in_pieces_is_answered_whole(connection, request_) -> None:
-    """The head and every few bytes arrive apart."""
+    """A request that arrives in pieces is answered."""
     sent = _post(json.dumps(request_).encode())
     for begin in range(0, len(sent), 400):
         connection.send(sent[begin : begin + 400])
     assert connection.response()[0] == 200
 
 
-def test_a_chunked_body_takes_the_usual_way(connection, scoring_app, request_) -> None:
-    """Its length isn't known ahead."""
+def test_a_chunked_body_goes_through_asgi(connection, scoring_app, request_) -> None:
+    """A chunked body goes through ASGI."""
     body = json.dumps(request_).encode()
     connection.send(_post(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body), "Transfer-Encoding: chunked"))
     assert connection.response()[0] == 200
     assert scoring_app.taken == ["task"]
 
 
-def test_a_large_body_takes_the_usual_way(connection, scoring_app) -> None:
-    """A thread sees to it."""
+def test_a_large_body_is_answered_on_a_thread(connection, scoring_app) -> None:
+    """A large body is answered on a thread."""
     connection.send(_post(b" " * (MOST_DIRECT_BYTES + 1)))
     assert connection.response()[0] == 400
     assert scoring_app.taken == ["task"]
 
 
-def test_what_the_scoring_app_hands_back_takes_the_usual_way(connection, scoring_app, request_) -> None:
-    """A request that needs waiting is begun directly and answered by a task, its body intact."""
+def test_a_request_that_must_wait_goes_through_asgi(connection, scoring_app, request_) -> None:
+    """A request that must wait is answered by a task, with its whole body."""
     connection.send(_post(json.dumps(request_).encode(), "Idempotency-Key: k-1"))
     assert connection.response()[0] == 200
     assert scoring_app.taken == ["direct", "task"]
 
 
 def test_pipelined_requests_are_answered_in_order(connection, request_) -> None:
-    """Three sent at once, the second by the usual way."""
+    """Of three pipelined requests, the second goes through ASGI, and the answers keep their order."""
     first, third = (json.dumps(request_ | {"customer_id": name}).encode() for name in ("one", "three"))
     connection.send(_post(first) + _post(b"{}", path="/v1/x") + _post(third))
     answers = [connection.response() for _ in range(3)]
@@ -176,14 +176,14 @@ def test_pipelined_requests_are_answered_in_order(connection, request_) -> None:
 
 
 @pytest.mark.parametrize(("header", "version"), [("Connection: close", "1.1"), ("X: y", "1.0")])
-def test_a_connection_that_is_to_end_ends(connection, request_, header, version) -> None:
-    """By the caller's wish, or by an old protocol."""
+def test_a_connection_closes_on_request(connection, request_, header, version) -> None:
+    """The connection closes after the answer if the caller or HTTP/1.0 asks for it."""
     connection.send(_post(json.dumps(request_).encode(), header, version=version))
     assert connection.response()[0] == 200
     assert connection.ended()
 
 
-def test_a_refusal_carries_its_headers(connection) -> None:
+def test_a_refusal_has_its_headers(connection) -> None:
     """A problem document has its media type."""
     connection.send(_post(b"{"))
     status, headers, _ = connection.response()
@@ -191,7 +191,7 @@ def test_a_refusal_carries_its_headers(connection) -> None:
 
 
 def test_a_request_half_sent_at_shutdown_is_answered_and_then_closed(connection, request_) -> None:
-    """The server waits for the rest of a body that has begun."""
+    """A shutdown waits for the rest of a body that has begun."""
     sent = _post(json.dumps(request_).encode())
     connection.send(sent[:200])
     time.sleep(0.1)
@@ -202,8 +202,8 @@ def test_a_request_half_sent_at_shutdown_is_answered_and_then_closed(connection,
     assert connection.ended()
 
 
-def test_a_decision_that_isnt_kept_isnt_sent(connection, scoring_app, request_) -> None:
-    """In its place its caller hears that it may try again; what was refused in the same turn stays as it was."""
+def test_a_decision_that_cant_be_recorded_is_not_sent(connection, scoring_app, request_) -> None:
+    """A decision whose record can't be written becomes a 503; refusals of the same turn stay unchanged."""
     scoring_app.failing = True
     connection.send(_post(json.dumps(request_).encode()) + _post(b"{}"))
     first, second = connection.response(), connection.response()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import closing
 from typing import ClassVar
@@ -33,6 +32,9 @@ async def _beyond(scope, receive, send) -> None:  # noqa: ARG001  an ASGI applic
     await send({"type": "http.response.body", "body": b"beyond"})
 
 
+_AS_JSON = {"content-type": "application/json"}
+
+
 @pytest.fixture
 def scoring_app(service) -> ScoringApp:
     """A scoring app ahead of an application that answers everything with 299."""
@@ -40,7 +42,7 @@ def scoring_app(service) -> ScoringApp:
 
 
 class _Guard:
-    """An authenticator that knows three tokens at once, and a fourth after a while."""
+    """An authenticator that accepts three tokens at once, and a fourth one after a wait."""
 
     scopes: ClassVar = {"scoring": {"score"}, "explaining": {"score", "explain"}, "nothing": set()}
 
@@ -59,7 +61,7 @@ def _refuse() -> Caller:
 
 @pytest.fixture
 def guarded(service) -> ScoringApp:
-    """A scoring app that asks for tokens."""
+    """A scoring app that requires tokens."""
     return ScoringApp(_beyond, Exchange(service, access=AccessControl(_Guard())))
 
 
@@ -71,7 +73,7 @@ def _problem(response) -> tuple[int, str]:
 
 
 def test_a_request_is_answered(scoring_app, call, service, request_) -> None:
-    """A sound request gets 200 and the service's answer as JSON."""
+    """A valid request gets 200 and the service's answer as JSON."""
     response = call(scoring_app, "POST", "/ai/v1/risk", json=request_)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
@@ -80,7 +82,7 @@ def test_a_request_is_answered(scoring_app, call, service, request_) -> None:
     assert response.json()["reasons"][0]["contribution"] == expected.decision.reasons[0].contribution
 
 
-def test_without_the_scope_no_explanation_leaves(guarded, call, request_) -> None:
+def test_explanations_need_the_scope(guarded, call, request_) -> None:
     """With the scope `score` alone, reasons have code, customer wording and direction, and patterns have their code."""
     row = request_["transactions"][0] | {"completed_at": None}
     request_["transactions"] = [row | {"id": f"b-{n}", "created_at": f"2024-08-27T10:3{n}:00Z"} for n in range(10)]
@@ -100,43 +102,34 @@ def test_bad_fields_are_a_422_that_names_them(scoring_app, call, request_) -> No
     assert {each["pointer"] for each in response.json()["errors"]} == {"/customer_id", "/transactions/0/amount"}
 
 
-def test_malformed_json_is_a_400(scoring_app, call) -> None:
-    """A body that isn't JSON says where it broke."""
-    response = call(scoring_app, "POST", "/ai/v1/risk", content=b'{"a": ', headers={"content-type": "application/json"})
-    assert _problem(response) == (400, "malformed-body")
+@pytest.mark.parametrize(
+    ("method", "options", "status", "kind", "remedy"),
+    [
+        ("POST", {"content": b'{"a": ', "headers": _AS_JSON}, 400, "malformed-body", "Send one JSON object"),
+        ("POST", {"data": {"customer_id": "c-1"}}, 415, "wrong-media-type", "Content-Type: application/json"),
+        ("POST", {"content": b" " * (MOST_BYTES + 1), "headers": _AS_JSON}, 413, "body-too-large", "Send fewer"),
+        ("GET", {}, 405, "wrong-method", "POST"),
+    ],
+)
+def test_an_invalid_body_or_method_is_refused(scoring_app, call, method, options, status, kind, remedy) -> None:
+    """A body that isn't JSON or is too large, a form, and another method are refused with what to do."""
+    response = call(scoring_app, method, "/ai/v1/risk", **options)
+    assert _problem(response) == (status, kind)
+    assert remedy in response.json()["detail"]
+    assert response.headers.get("allow") == ("POST" if status == 405 else None)
 
 
-def test_another_media_type_is_a_415(scoring_app, call) -> None:
-    """What curl sends by default is refused with the header to use."""
-    response = call(scoring_app, "POST", "/ai/v1/risk", data={"customer_id": "c-1"})
-    assert _problem(response) == (415, "wrong-media-type")
-    assert "Content-Type: application/json" in response.json()["detail"]
-
-
-def test_too_large_a_body_is_a_413(scoring_app, call) -> None:
-    """A body past the bound is refused."""
-    content = b" " * (MOST_BYTES + 1)
-    response = call(scoring_app, "POST", "/ai/v1/risk", content=content, headers={"content-type": "application/json"})
-    assert _problem(response) == (413, "body-too-large")
-
-
-def test_another_method_is_a_405(scoring_app, call) -> None:
-    """GET is refused with the method that is allowed."""
-    response = call(scoring_app, "GET", "/ai/v1/risk")
-    assert _problem(response) == (405, "wrong-method")
-    assert response.headers["allow"] == "POST"
-
-
-def test_without_a_verified_bundle_it_is_a_503(call, request_) -> None:
-    """A caller is told to come back."""
+@pytest.mark.parametrize("path", ["/ai/v1/risk", "/ai/v1/risk:batch"])
+def test_a_request_without_a_bundle_is_a_503(call, request_, path) -> None:
+    """Without a bundle, a request gets 503 with Retry-After."""
     empty = ScoringApp(_beyond, Exchange(Service("customer-risk")))
-    response = call(empty, "POST", "/ai/v1/risk", json=request_)
+    response = call(empty, "POST", path, json=request_)
     assert _problem(response) == (503, "not-ready")
     assert response.headers["retry-after"] == "1"
 
 
-def test_a_fault_of_ours_is_a_500_that_is_logged(service, call, request_, caplog) -> None:
-    """The caller learns nothing of the inside; the log has the cause."""
+def test_an_unexpected_error_is_a_500_that_is_logged(service, call, request_, caplog) -> None:
+    """An unexpected error is a 500 without details; the log has its cause."""
     service._clock = lambda: {}["inside"]
     scoring_app = ScoringApp(_beyond, Exchange(service, observers=(LogObserver(RequestLog(LogSettings())),)))
     response = call(scoring_app, "POST", "/ai/v1/risk", json=request_)
@@ -146,37 +139,14 @@ def test_a_fault_of_ours_is_a_500_that_is_logged(service, call, request_, caplog
 
 
 def test_a_refused_request_is_not_logged(service, call, caplog) -> None:
-    """A caller's mistakes, which may hold personal data, leave no line."""
+    """Refused requests, which may have personal data, leave no log line."""
     scoring_app = ScoringApp(_beyond, Exchange(service, observers=(LogObserver(RequestLog(LogSettings())),)))
     call(scoring_app, "POST", "/ai/v1/risk", json={"customer_id": 7})
     assert caplog.text == ""
 
 
-def test_a_caller_who_hangs_up_gets_no_answer(scoring_app) -> None:
-    """Nothing is sent to nobody."""
-    sent = []
-
-    async def receive():
-        return {"type": "http.disconnect"}
-
-    async def send(message) -> None:
-        sent.append(message)
-
-    headers = [(b"content-type", b"application/json")]
-    asyncio.run(
-        scoring_app({"type": "http", "path": "/ai/v1/risk", "method": "POST", "headers": headers}, receive, send)
-    )
-    assert sent == []
-
-
-def test_liveness_needs_no_model(call) -> None:
-    """/healthz answers whatever the model's state."""
-    response = call(ScoringApp(_beyond, Exchange(Service("x"))), "GET", "/healthz")
-    assert (response.status_code, response.json()) == (200, {"status": "alive"})
-
-
 def test_every_other_path_is_passed_on(scoring_app, call) -> None:
-    """The scoring app takes its own paths alone."""
+    """The scoring app answers only its own paths."""
     assert call(scoring_app, "POST", "/v1/models/customer-risk:predict").status_code == 299
 
 
@@ -190,64 +160,52 @@ def _same(body: bytes) -> dict:
     return {name: value for name, value in json.loads(body).items() if name not in {"decision_id", "decided_at"}}
 
 
-def test_the_direct_way_gives_the_same_answer(scoring_app, call, request_) -> None:
-    """Without a task between, the answer is that of the application."""
-    usual = call(scoring_app, "POST", "/ai/v1/risk", json=request_)
-    direct = _direct(scoring_app, request_)
-    assert (direct.status, direct.media_type) == (200, usual.headers["content-type"])
+@pytest.mark.parametrize("changed", [{}, {"customer_id": 7}])
+def test_direct_answers_equal_those_through_asgi(scoring_app, call, request_, changed) -> None:
+    """A direct answer, or refusal of a bad field, equals the one through ASGI."""
+    usual = call(scoring_app, "POST", "/ai/v1/risk", json=request_ | changed)
+    direct = _direct(scoring_app, request_ | changed)
+    assert (direct.status, direct.media_type) == (usual.status_code, usual.headers["content-type"])
     assert _same(direct.body) == _same(usual.content)
 
 
-def test_the_direct_way_gives_the_same_refusals(scoring_app, call, request_) -> None:
-    """A bad field is the same problem document by both ways."""
-    request_["customer_id"] = 7
-    usual, direct = call(scoring_app, "POST", "/ai/v1/risk", json=request_), _direct(scoring_app, request_)
-    assert (direct.status, direct.media_type, direct.body) == (
-        422,
-        usual.headers["content-type"],
-        usual.content,
-    )
-
-
-@pytest.mark.parametrize("token", [b"new", b"unknown"])
-def test_a_token_never_seen_goes_the_slow_way(guarded, request_, token) -> None:
-    """Verifying takes waiting, which the direct way doesn't."""
-    assert _direct(guarded, request_, (b"authorization", token)) is None
-
-
-def test_an_idempotency_key_goes_the_slow_way(scoring_app, request_) -> None:
-    """Asking the store takes waiting."""
-    assert _direct(scoring_app, request_, (b"idempotency-key", b"k-1")) is None
+@pytest.mark.parametrize(
+    "header", [(b"authorization", b"new"), (b"authorization", b"unknown"), (b"idempotency-key", b"k-1")]
+)
+def test_a_request_that_must_wait_is_not_answered_directly(guarded, request_, header) -> None:
+    """A token that must be verified and an idempotency key need ASGI."""
+    headers = [header] if header[0] == b"authorization" else [(b"authorization", b"scoring"), header]
+    assert _direct(guarded, request_, *headers) is None
 
 
 @pytest.mark.parametrize(("token", "status"), [("scoring", 200), ("new", 200), ("nothing", 403), ("bad", 401)])
-def test_callers_come_in_by_their_tokens(guarded, call, request_, token, status) -> None:
-    """Without a token that is known it is a 401, without the scope a 403."""
+def test_an_unknown_token_and_a_missing_scope_are_refused(guarded, call, request_, token, status) -> None:
+    """An unknown token gets 401, a token without the scope 403."""
     response = call(guarded, "POST", "/ai/v1/risk", json=request_, headers={"authorization": token})
     assert response.status_code == status
 
 
-def test_two_tokens_are_none(guarded, call, request_) -> None:
-    """A second Authorization header can't ride on the first."""
+def test_two_authorization_headers_are_refused(guarded, call, request_) -> None:
+    """Two Authorization headers are refused."""
     headers = [("authorization", "scoring"), ("authorization", "explaining")]
     assert call(guarded, "POST", "/ai/v1/risk", json=request_, headers=headers).status_code == 401
 
 
-def test_the_way_to_kserve_asks_for_a_token_too(guarded, call) -> None:
-    """Posting to KServe's paths needs the scope; looking at health and metadata doesn't."""
+def test_posts_to_kserves_paths_need_the_scope(guarded, call) -> None:
+    """POST to KServe's paths needs the scope; health and metadata don't."""
     assert call(guarded, "POST", "/v1/models/customer-risk:predict").status_code == 401
     assert call(guarded, "GET", "/v2/models/customer-risk").status_code == 299
 
 
 def test_a_large_body_is_answered_like_a_small_one(scoring_app, call, request_) -> None:
-    """Past the bound of the direct way a thread answers."""
+    """A body beyond the bound of direct answers is answered."""
     request_["transactions"] = [request_["transactions"][0] | {"id": f"t-{i}"} for i in range(1500)]
     assert len(json.dumps(request_)) > MOST_DIRECT_BYTES
     assert call(scoring_app, "POST", "/ai/v1/risk", json=request_).status_code == 200
 
 
-def test_a_batch_answers_each_on_its_own(scoring_app, call, request_) -> None:
-    """Sound requests get the answers that they would get alone; a bad one gets its problem, pointed at from outside."""
+def test_a_batch_answers_each_request_separately(scoring_app, call, request_) -> None:
+    """In a batch, valid requests get their answers, and an invalid one gets a problem with pointers into it."""
     bad = request_ | {"customer_id": 7}
     response = call(scoring_app, "POST", "/ai/v1/risk:batch", json={"requests": [request_, bad, "x"] + [request_] * 20})
     assert response.status_code == 200
@@ -260,7 +218,7 @@ def test_a_batch_answers_each_on_its_own(scoring_app, call, request_) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"idempotency-key": "k"}])
 def test_a_refused_item_names_its_customer(service, call, request_, tmp_path, headers) -> None:
-    """A refused item of a batch has the customer's id where it can be read, small or large; an answered one hasn't."""
+    """A refused item of a batch has the customer's id if it is valid, in bodies of any size."""
     small = request_ | {"profile": {"is_pep": "no"}}
     large = small | {"customer_id": "c-2", "remark": "x" * 100_000}
     nameless = request_ | {"customer_id": 7}
@@ -282,30 +240,22 @@ def test_a_refused_item_names_its_customer(service, call, request_, tmp_path, he
         (b'{"requests": [' + b"1," * 1000 + b"1]}", 413),
     ],
 )
-def test_what_is_no_batch_is_refused_whole(scoring_app, call, body, status) -> None:
-    """None, too many, or no list of requests at all."""
+def test_an_invalid_batch_is_refused(scoring_app, call, body, status) -> None:
+    """An empty batch, a batch with too many requests, and a body without a list are refused."""
     response = call(
         scoring_app, "POST", "/ai/v1/risk:batch", content=body, headers={"content-type": "application/json"}
     )
     assert _problem(response)[0] == status
 
 
-def test_a_batch_without_a_bundle_is_a_503(call, request_) -> None:
-    """Where nothing can be answered, the call is refused, not each item."""
-    empty = ScoringApp(_beyond, Exchange(Service("customer-risk")))
-    assert call(empty, "POST", "/ai/v1/risk:batch", json={"requests": [request_]}).status_code == 503
-
-
-def test_a_room_gets_the_caller_and_its_errors_become_refusals(service, call) -> None:
-    """Rooms stand under their paths; what they raise is told as anywhere."""
+def test_endpoint_errors_become_problem_documents(service, call) -> None:
+    """Endpoints answer at their paths, and their errors become problem documents."""
 
     async def room(scope, receive, send, caller) -> None:  # noqa: ARG001  a room's signature
         raise Unauthenticated(f"{scope['path']} {caller.name}", remedy="None.")
 
     scoring_app = ScoringApp(
-        _beyond,
-        Exchange(service, access=AccessControl(_Guard())),
-        endpoints={"/ai/v1/jobs": Mount(room, "score")},
+        _beyond, Exchange(service, access=AccessControl(_Guard())), endpoints={"/ai/v1/jobs": Mount(room, "score")}
     )
     response = call(scoring_app, "GET", "/ai/v1/jobs/7", headers={"authorization": "scoring"})
     assert (response.status_code, response.json()["detail"]) == (401, "/ai/v1/jobs/7 scoring None.")
@@ -313,13 +263,13 @@ def test_a_room_gets_the_caller_and_its_errors_become_refusals(service, call) ->
 
 
 def test_a_refusal_keeps_its_headers() -> None:
-    """A 401 says which kind of token is wanted."""
+    """A 401 has the header WWW-Authenticate."""
     refused = Exchange(Service("x")).refuse(Unauthenticated("No token.", remedy="Send one."), RequestContext("/"))
     assert response_of(refused).headers == (("www-authenticate", "Bearer"),)
 
 
-def test_an_observer_hears_of_everything(service, call, request_) -> None:
-    """Observers hear of each decision, refusal and response, by ASGI's way and by the fast path."""
+def test_observers_get_every_outcome_and_response(service, call, request_) -> None:
+    """Observers get each decision, refusal and response, through ASGI and directly."""
     heard, traces = [], []
 
     class Notes:
@@ -360,8 +310,8 @@ _JSON = st.recursive(
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=40) | _JSON.map(lambda document: json.dumps(document).encode()))
-def test_no_body_is_a_fault_of_ours(scoring_app, call, body) -> None:
-    """Whatever is sent, bytes or JSON of any shape, the answer is a decision or a refusal that says why."""
+def test_no_body_causes_an_unexpected_error(scoring_app, call, body) -> None:
+    """Random bytes and JSON of any shape get a decision or a refusal with a reason."""
     response = call(scoring_app, "POST", "/ai/v1/risk", content=body, headers={"content-type": "application/json"})
     assert response.status_code in {200, 400, 422}
     response.json()

@@ -21,7 +21,7 @@ from customer_risk.serving.exchange.exchange import Exchange
 from customer_risk.serving.http.body import MOST_BYTES
 from customer_risk.serving.http.protocol import _OVERLOADED
 from customer_risk.serving.kserve.application import application
-from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
+from customer_risk.serving.kserve.data_plane import FixedModels, ModelDataPlane
 
 if TYPE_CHECKING:
     import httpx2
@@ -54,7 +54,7 @@ def make(model):
         models.update(model)
         limiter = Limiter(LimitSettings(requests_per_second=0.001, burst=burst))
         exchange = Exchange(model.service, access=AccessControl(_Guard(), limiter))
-        return application(exchange, TruthfulDataPlane(models), FixedModels(models))
+        return application(exchange, ModelDataPlane(models), FixedModels(models))
 
     return made
 
@@ -74,30 +74,30 @@ def _assert_readable(response: httpx2.Response) -> str:
 
 @pytest.mark.parametrize("path", [PREDICT, INFER])
 @pytest.mark.parametrize(
-    ("status", "options"),
+    ("status", "kind", "options"),
     [
-        (400, {"content": b"{"}),
-        (401, {"headers": _UNKNOWN}),
-        (403, {"headers": _NOT_ALLOWED}),
-        (413, {"content": b" " * (MOST_BYTES + 1)}),
-        (415, {"content": b"x", "headers": {"content-type": "text/plain"}}),
-        (415, {"content": b"x", "headers": _GZIP}),
-        (422, {"json": {}}),
-        (429, {"json": {}}),
-        (503, {"json": {}}),
+        (400, "malformed-body", {"content": b"{"}),
+        (401, "unauthenticated", {"headers": _UNKNOWN}),
+        (403, "forbidden", {"headers": _NOT_ALLOWED}),
+        (413, "body-too-large", {"content": b" " * (MOST_BYTES + 1)}),
+        (415, "wrong-media-type", {"data": {"instances": "x"}}),
+        (415, "encoded-body", {"content": b"x", "headers": _GZIP}),
+        (422, "bad-fields", {"json": {}}),
+        (429, "too-many-requests", {"json": {}}),
+        (503, "not-ready", {"json": {}}),
     ],
 )
-def test_every_refusal_of_a_call_has_an_error_that_clients_read(make, model, call, path, status, options) -> None:
-    """Whatever refuses the call, V1 and V2 get a problem document as application/json with the text `error`."""
+def test_every_refusal_has_an_error_that_clients_read(request, make, call, path, status, kind, options) -> None:
+    """Every refusal of V1 and V2 is a problem document as application/json with the text `error`."""
     if status != 503:
-        model.load()
+        request.getfixturevalue("ready")
     app = make(burst=1 if status == 429 else 100)
     if status == 429:
         call(app, "POST", path, json={})
     response = call(app, "POST", path, **options)
     assert response.status_code == status, response.text
-    error = _assert_readable(response)
-    assert error != "1 to correct, each named in errors."
+    assert response.json()["type"].rpartition(":")[2] == kind
+    assert _assert_readable(response) != "1 invalid field, listed in errors."
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,8 @@ def test_every_refusal_of_a_call_has_an_error_that_clients_read(make, model, cal
         ("POST", "/v2/repository/models/customer-risk/load", 501),
     ],
 )
-def test_every_refusal_of_a_path_has_an_error_that_clients_read(make, model, call, method, path, status) -> None:
+def test_every_refusal_of_a_path_has_an_error_that_clients_read(ready, make, call, method, path, status) -> None:  # noqa: ARG001  the model has a bundle
     """A path, model, version or method that isn't served is refused in the same form."""
-    model.load()
     response = call(make(), method, path, json={"instances": []})
     assert response.status_code == status, response.text
     _assert_readable(response)
@@ -164,7 +163,7 @@ def test_other_paths_keep_problem_json(make, call) -> None:
 def test_the_error_names_the_first_fields() -> None:
     """The text has the first five bad fields and the number of the others; without fields it is the detail."""
     fields = tuple(BadField(f"/inputs/{place}", "is required") for place in range(7))
-    problem = Problem("urn:x", "Some fields can't be used", 422, "7 to correct, each named in errors.", fields)
+    problem = Problem("urn:x", "Some fields can't be used", 422, "7 invalid fields, listed in errors.", fields)
     named = "; ".join(f"/inputs/{place}: is required" for place in range(5))
     assert with_error(problem).error == f"Some fields can't be used: {named}; and 2 more"
     assert with_error(problem).errors == fields
@@ -174,7 +173,7 @@ def test_the_error_names_the_first_fields() -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v10/models", "/v2", "/v2x", "/ai/v1/risk", "/", ""])
-def test_paths_of_kserve_are_told_apart(path) -> None:
+def test_paths_of_kserve_are_recognized(path) -> None:
     """Only /v1, /v2 and the paths below them are KServe's."""
     assert is_of_kserve(path) == (path in {"/v1", "/v2"})
 

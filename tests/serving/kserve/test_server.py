@@ -1,4 +1,4 @@
-"""The server's parts that need no process of their own; tests/system/test_serve.py has the rest."""
+"""The parts of the server that need no separate process; tests/system/test_serve.py tests the rest."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent.parent.parent
 
 @pytest.fixture
 def untouched() -> Iterator[None]:
-    """Put back what a server changes in its process: signal handlers and logging."""
+    """Restore the signal handlers and the logging that a server changes."""
     signals = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     root, ours = logging.getLogger(), logging.getLogger("serving")
     handlers, levels = list(root.handlers), (root.level, ours.level)
@@ -45,7 +45,7 @@ def untouched() -> Iterator[None]:
 
 @pytest.mark.usefixtures("untouched")
 def test_a_server_answers_until_it_is_stopped(model, bundle, request_) -> None:
-    """It listens, gets ready, answers, and returns once asked to end; then the model isn't ready any more."""
+    """A server listens, becomes ready, answers, and returns after `stop`; then the model isn't ready."""
     with listener("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     server = RiskServer(model, bundle, ServerSettings(port=port))
@@ -68,15 +68,15 @@ def test_a_server_answers_until_it_is_stopped(model, bundle, request_) -> None:
 
 @pytest.mark.usefixtures("untouched")
 def test_a_bad_bundle_ends_the_server(tmp_path) -> None:
-    """What loading says is raised once the listener is closed."""
+    """An error of loading is raised after the listener is closed."""
     with pytest.raises(BundleError, match="There is no bundle at"):
         RiskServer(RiskModel(Exchange(Service("customer-risk")), tmp_path), tmp_path, ServerSettings(port=0)).run()
 
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("error", [BundleError("It is broken.", remedy="Mend it."), ZeroDivisionError("inside")])
-def test_with_stay_up_it_is_logged_and_the_server_stays(model, bundle, caplog, error) -> None:
-    """The server runs on, not ready, until it is stopped; what nobody foresaw is logged with its traceback."""
+def test_stay_up_keeps_the_server_running(model, bundle, caplog, error) -> None:
+    """With `stay_up`, the server runs without being ready; an unexpected error is logged with its traceback."""
 
     def use(_: object) -> bool:
         threading.Timer(0.3, server.stop, [signal.SIGTERM]).start()
@@ -90,13 +90,13 @@ def test_with_stay_up_it_is_logged_and_the_server_stays(model, bundle, caplog, e
 
 
 class Noted:
-    """A part that notes what is done with it."""
+    """A component that notes the calls of its methods."""
 
     def __init__(self, name: str, notes: list[str], *, fails: bool = False) -> None:
         self._name, self._notes, self._fails = name, notes, fails
 
     async def start(self) -> None:
-        """Begin, or not."""
+        """Note the start, or fail."""
         if self._fails:
             raise RuntimeError("can't begin")
         self._notes.append(f"{self._name} started")
@@ -107,8 +107,8 @@ class Noted:
 
 
 @pytest.mark.usefixtures("untouched")
-def test_parts_run_as_long_as_the_server(model, bundle) -> None:
-    """They are started before it listens, and stopped behind its last answer in the opposite order."""
+def test_components_run_as_long_as_the_server(model, bundle) -> None:
+    """Components start before the server listens, and stop after its last answer in reverse order."""
     notes: list[str] = []
     metrics = Metrics()
     metrics.reloaded = lambda _: server.stop()
@@ -119,8 +119,8 @@ def test_parts_run_as_long_as_the_server(model, bundle) -> None:
 
 
 @pytest.mark.usefixtures("untouched")
-def test_a_part_that_cannot_start_ends_the_server(model, bundle) -> None:
-    """Those before it are stopped; the error is told."""
+def test_a_component_that_cant_start_ends_the_server(model, bundle) -> None:
+    """If a component can't start, the earlier ones are stopped, and the error is raised."""
     notes: list[str] = []
     parts = lambda: [Noted("first", notes), Noted("second", notes, fails=True)]  # noqa: E731
     with pytest.raises(RuntimeError, match="can't begin"):
@@ -130,7 +130,7 @@ def test_a_part_that_cannot_start_ends_the_server(model, bundle) -> None:
 
 @pytest.mark.usefixtures("untouched")
 def test_draining_answers_but_is_not_ready(model, bundle, request_) -> None:
-    """Between being asked to end and closing the port, readiness is false by every path and requests are answered."""
+    """A draining server isn't ready on any path, and answers requests."""
     with listener("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     server = RiskServer(model, bundle, ServerSettings(port=port, drain_seconds=30))
@@ -156,8 +156,8 @@ def test_draining_answers_but_is_not_ready(model, bundle, request_) -> None:
     assert statuses == [503, 200, 200, 200]
 
 
-def test_kserve_does_not_see_our_command_line() -> None:
-    """It parses the arguments of whichever program imports it, and ends the program where it doesn't like them."""
+def test_kserve_does_not_parse_the_command_line() -> None:
+    """KServe doesn't parse the arguments of our command."""
     code = (
         "import sys; sys.argv = ['x', '--http_port', 'none']\n"
         "import customer_risk.serving.kserve.server; print(sys.argv)"
@@ -167,9 +167,9 @@ def test_kserve_does_not_see_our_command_line() -> None:
 
 
 def test_the_command_starts_a_server(tmp_path) -> None:
-    """`serve` says what it does, and a bad bundle's error comes through to the command."""
+    """`serve` logs its start, and ends with the error of a bad bundle."""
     command = [Path(sys.executable).parent / "customer-risk", "serve", tmp_path, "--port", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stderr.startswith(f"starting: importing the server, then checking {tmp_path}")
+    assert done.stderr.startswith(f"starting: importing the server and verifying {tmp_path}")
     assert "error: There is no bundle at" in done.stderr
     assert done.returncode == 2

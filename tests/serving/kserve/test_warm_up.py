@@ -1,4 +1,4 @@
-"""Every path of a request taken once, before the server is ready."""
+"""The warm-up runs every code path of a request."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class _Noting(Service):
 
 @pytest.fixture
 def noting() -> _Noting:
-    """A service without a bundle, that rules answer for."""
+    """A service without a bundle, which answers by rules."""
     made = _Noting("customer-risk", fallback=RuleFallback(load_rules(), "rules"), without_bundle=True)
     made.outcomes = set()
     return made
 
 
 def test_small_and_large_bodies_are_answered_and_refused(noting, bundle) -> None:
-    """Each kind of body and each warning that the parser gives is among them."""
+    """The warm-up has bodies of each kind and size, with each warning of the parser."""
     noting.use(load_bundle(bundle, verify_golden=False))
     take_every_path(noting)
     for large in (False, True):
@@ -49,16 +49,16 @@ def test_small_and_large_bodies_are_answered_and_refused(noting, bundle) -> None
     assert "IMPLAUSIBLE_VALUE" in warned
 
 
-def test_rules_alone_can_be_asked_on_every_path(noting) -> None:
-    """Without a bundle nothing that a path raises stops the others."""
+def test_the_warm_up_continues_after_an_error(noting) -> None:
+    """Without a bundle, an error on one path doesn't stop the others."""
     take_every_path(noting)
     assert (True, "RULES_ANSWERED") in noting.outcomes
     assert (True, InputError) in noting.outcomes
 
 
 @pytest.mark.compiled
-def test_a_second_time_nothing_is_compiled_or_read_from_the_disk(noting, bundle) -> None:
-    """Whatever a path needs is in the process after the first time."""
+def test_a_second_warm_up_compiles_nothing(noting, bundle) -> None:
+    """A second warm-up compiles nothing."""
     noting.use(load_bundle(bundle, verify_golden=False))
     take_every_path(noting)
     before = (counts.compiled, counts.loaded)

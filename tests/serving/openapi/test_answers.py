@@ -1,4 +1,4 @@
-"""What an application really answers is what its document says: status, media type, headers, body."""
+"""The responses of an application agree with the document: status, media type, headers, body."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from customer_risk.serving.http.endpoints.admin import PATH as ADMIN
 from customer_risk.serving.http.endpoints.admin import Admin
 from customer_risk.serving.http.scoring_app import BATCH_PATH, RISK_PATH, Mount, ScoringApp
 from customer_risk.serving.kserve.application import application
-from customer_risk.serving.kserve.data_plane import FixedModels, TruthfulDataPlane
+from customer_risk.serving.kserve.data_plane import FixedModels, ModelDataPlane
 from customer_risk.serving.openapi import examples, render_document
 from customer_risk.serving.store.file import FileStore
 from customer_risk.serving.store.idempotency import Idempotency
@@ -48,7 +48,7 @@ NO_JOB = "01a3185c-50fa-7c11-9d0e-3d1f6f6f2a90"
 
 
 class _Guard:
-    """Lets in who names scopes, as one caller."""
+    """Admits callers as `ada`, with the scopes in the header, or all scopes without it."""
 
     def cached(self, authorization: str | None) -> Caller:
         return Caller("ada", frozenset((authorization or "score batch explain admin").split()))
@@ -58,7 +58,7 @@ class _Guard:
 
 
 class _Down:
-    """A store that can't be reached."""
+    """A store that doesn't respond."""
 
     def __getattr__(self, _: str) -> Callable[..., None]:
         def refuse(*_: object, **__: object) -> None:
@@ -69,20 +69,20 @@ class _Down:
 
 @dataclass
 class Served:
-    """The application with all its rooms; each answer is held against the document before it is given."""
+    """The application with all its endpoints; each response is compared with the document."""
 
     scoring_app: ScoringApp
     jobs_client: JobRunner
     call: Callable[..., httpx2.Response]
 
     def __call__(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        """Ask, and compare."""
+        """Send a request, and compare the response."""
         response = self.call(self.scoring_app, method, path, **options)
         _compare(response, method, path.partition("?")[0])
         return response
 
     def submit(self) -> dict[str, Any]:
-        """Hand in two customers, one of whom is refused."""
+        """Submit two customers, one of whom is refused."""
         return dict(self("POST", JOBS, content=LINES, headers=NDJSON).json())
 
 
@@ -114,7 +114,7 @@ def store(tmp_path) -> Iterator[FileStore]:
 
 @pytest.fixture
 def make(model, call, tmp_path) -> Callable[..., Served]:
-    """Put an application together on a store."""
+    """Make an application on a store."""
     from kserve import ModelRepository
 
     def made(store: Any) -> Served:
@@ -133,7 +133,7 @@ def make(model, call, tmp_path) -> Callable[..., Served]:
         exchange = Exchange(service, access=AccessControl(_Guard()))
         scoring_app = application(
             exchange,
-            TruthfulDataPlane(models),
+            ModelDataPlane(models),
             FixedModels(models),
             endpoints={ADMIN: Mount(admin, "admin"), JOBS: Mount(jobs, "batch")},
             keys=lambda: keys,
@@ -146,12 +146,12 @@ def make(model, call, tmp_path) -> Callable[..., Served]:
 
 @pytest.fixture
 def served(make, store) -> Served:
-    """An application with all its parts."""
+    """An application with all its endpoints."""
     return make(store)
 
 
-def test_a_job_is_as_described_all_its_life(served) -> None:
-    """Queued, done and listed, it satisfies the schema; so does each line of its results."""
+def test_a_job_is_as_described_in_each_state(served) -> None:
+    """A job satisfies the schema while queued, done and listed; so does each line of its results."""
     job = served.submit()
     one = f"{JOBS}/{job['job_id']}"
     assert served("GET", f"{one}/results").status_code == 409
@@ -169,14 +169,14 @@ def test_a_job_is_as_described_all_its_life(served) -> None:
 
 
 def test_a_cancelled_job_is_as_described(served) -> None:
-    """It says so, without results."""
+    """A cancelled job satisfies the schema and has no results."""
     job = served.submit()
     cancelled = served("DELETE", f"{JOBS}/{job['job_id']}").json()
     assert (cancelled["state"], cancelled["results"]) == ("cancelled", None)
 
 
 def test_a_failed_job_is_as_described(served) -> None:
-    """It shows the very problem of the example."""
+    """A failed job has the problem of the example."""
     job = served("POST", JOBS, content=b"a,b\n1,2\n", headers={"content-type": "text/csv"}).json()
     served.jobs_client.work()
     failed = served("GET", f"{JOBS}/{job['job_id']}").json()
@@ -194,7 +194,7 @@ def test_a_failed_job_is_as_described(served) -> None:
     ],
 )
 def test_switches_answer_as_described(served, method, path, body) -> None:
-    """Each gives how things stand, with all that the example shows and no more."""
+    """Each switch returns the state with exactly the fields of the example."""
     shown = served(method, f"{ADMIN}/{path}", json=body).json()
     assert set(shown) == set(examples.STATES["model"])
     assert shown["rules_forced"] == bool(body and body.get("force"))
@@ -203,7 +203,7 @@ def test_switches_answer_as_described(served, method, path, body) -> None:
 
 @pytest.mark.parametrize("path", [RISK_PATH, BATCH_PATH])
 def test_a_key_with_another_body_is_refused_as_described(served, path) -> None:
-    """A decision and a batch take keys alike."""
+    """A key with another body is a conflict, for a decision and for a batch."""
     bodies = [{"requests": [examples.RAW] * count} for count in (1, 2)]
     if path == RISK_PATH:
         bodies = [examples.RAW, examples.COLUMNS]
@@ -213,7 +213,7 @@ def test_a_key_with_another_body_is_refused_as_described(served, path) -> None:
 
 
 def test_inference_answers_as_its_example_shows(served) -> None:
-    """The same tensors in the same order and form, and the answer within satisfies its own schema."""
+    """V2 returns the tensors of the example, and the answer in them satisfies its schema."""
     answered = served("POST", INFER, json=examples.INFERENCE).json()
 
     def form(document: dict[str, Any]) -> tuple[Any, ...]:
@@ -226,7 +226,7 @@ def test_inference_answers_as_its_example_shows(served) -> None:
 
 
 def test_predictions_are_as_described(served) -> None:
-    """KServe V1 gives an answer an instance."""
+    """KServe V1 returns an answer for each instance."""
     answered = served("POST", PREDICT, json={"instances": [examples.RAW, examples.COLUMNS]}).json()
     assert [each["customer_id"] for each in answered["predictions"]] == ["c-1", "c-1"]
 
@@ -265,7 +265,7 @@ _NOBODY = {"authorization": "nothing"}
     ],
 )
 def test_refusals_are_as_described(served, method, path, options, status) -> None:
-    """Each operation lists the status, with the headers and the document that come."""
+    """Each operation lists the status of a refusal, with its headers and document."""
     assert served(method, path, **options).status_code == status
 
 
@@ -308,23 +308,16 @@ def test_a_compressed_body_is_refused_as_described(served, path, headers, coding
     ],
 )
 def test_identity_is_accepted(served, path, body, headers) -> None:
-    """A body that is declared as unchanged is answered as one without the header."""
+    """A body with `Content-Encoding: identity` is answered as one without the header."""
     content = json.dumps(body).encode()
     response = served("POST", path, content=content, headers=headers | {"content-encoding": "identity"})
     assert response.is_success, response.text
 
 
 def test_a_body_of_administration_must_be_declared(served) -> None:
-    """A page in a browser can send an undeclared body to any server without asking it first."""
+    """A switch refuses a body without a content type, which any web page can send."""
     content = json.dumps(examples.RELOAD).encode()
     assert served("POST", f"{ADMIN}/reload", content=content).status_code == 415
-
-
-def test_a_format_that_isnt_there_is_refused_as_described(served) -> None:
-    """Results have two forms."""
-    job = served.submit()
-    served.jobs_client.work()
-    assert served("GET", f"{JOBS}/{job['job_id']}/results?format=xml").status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -339,6 +332,6 @@ def test_a_format_that_isnt_there_is_refused_as_described(served) -> None:
         ("POST", BATCH_PATH, {"json": {"requests": [examples.RAW]}, "headers": KEY}),
     ],
 )
-def test_a_store_that_is_down_is_told_as_described(make, method, path, options) -> None:
-    """503, and when to come back."""
+def test_a_store_that_is_down_is_a_503_as_described(make, method, path, options) -> None:
+    """A store that doesn't respond is a 503 with Retry-After."""
     assert make(_Down())(method, path, **options).status_code == 503

@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, true to the types, with examples that work."""
+"""The OpenAPI document: valid, equal to the types, with examples that work."""
 
 from __future__ import annotations
 
@@ -51,30 +51,30 @@ def _reads(document: object, now: float) -> bool:
 
 
 def test_the_document_is_openapi() -> None:
-    """The specification's own validator finds nothing."""
+    """The validator of the specification accepts the document."""
     validate(DOCUMENT)
 
 
-def test_the_same_bytes_come_out_each_time() -> None:
-    """A client may compare two documents by their hash."""
+def test_the_document_has_the_same_bytes_each_time() -> None:
+    """The document has the same bytes each time, so clients may compare hashes."""
     assert render_document("customer-risk") == render_document("customer-risk")
 
 
 def test_the_models_name_is_filled_in() -> None:
-    """KServe's paths carry it."""
+    """KServe's paths contain the name of the model."""
     paths = json.loads(render_document("other"))["paths"]
     assert {"/v1/models/other:predict", "/v2/models/other/infer"} <= set(paths)
 
 
 @pytest.mark.parametrize("path", [RISK_PATH, BATCH_PATH, LIVE_PATH])
 def test_the_scoring_apps_paths_are_described(path) -> None:
-    """What the scoring app answers stands in the document."""
+    """The document has the scoring app's paths."""
     assert path in DOCUMENT["paths"]
 
 
 @pytest.mark.parametrize("example", examples.REQUESTS.values(), ids=examples.REQUESTS)
 def test_an_example_request_is_answered(example, service) -> None:
-    """The real service answers it, and its answer satisfies the schema in both forms."""
+    """The service answers each example request, and both forms of its answer satisfy the schema."""
     answer = service.answer(json.dumps(example).encode())
     for explain in (True, False):
         shown = json.loads(msgspec.json.encode(render(answer, explain=explain)))
@@ -83,7 +83,7 @@ def test_an_example_request_is_answered(example, service) -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_examples_satisfy_their_schemas(name) -> None:
-    """Those of requests, answers and refusals alike, but for what is shown to be refused."""
+    """All examples satisfy their schemas, except those of requests that are refused."""
     operation = OPERATIONS[name]
     bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
     bodies = [DOCUMENT["components"]["responses"][b["$ref"].rpartition("/")[2]] if "$ref" in b else b for b in bodies]
@@ -97,7 +97,7 @@ def test_examples_satisfy_their_schemas(name) -> None:
 
 
 def test_the_refused_example_is_refused_as_shown(service) -> None:
-    """The batch's second item is told with the very problem that the example shows."""
+    """The batch's second item is refused with the problem of the example."""
     from customer_risk.serving.contract.problem import document_of
 
     with pytest.raises(InputError) as caught:
@@ -118,20 +118,20 @@ def test_every_refusal_is_described(kind) -> None:
     ("status", "header"), [(401, "WWW-Authenticate"), (405, "Allow"), (429, "Retry-After"), (503, "Retry-After")]
 )
 def test_refusals_name_their_headers(status, header) -> None:
-    """What says how to go on stands in the response's headers."""
+    """The response to a refusal lists its headers."""
     assert header in DOCUMENT["components"]["responses"][f"Problem{status}"]["headers"]
 
 
 @pytest.mark.parametrize("name", sorted(SAYS))
 def test_every_field_of_an_answer_is_explained(name) -> None:
-    """Words stand for every field that there is, and for none that there isn't."""
+    """Every field of an answer has a description, and no other field has."""
     fields = SCHEMAS[name]["properties"]
     assert set(SAYS[name]) <= set(fields)
     assert all("description" in each or "$ref" in each for each in fields.values())
 
 
 def test_bounds_come_from_the_types() -> None:
-    """Lengths, ranges and the one currency are those that the decoder holds to."""
+    """Lengths, ranges and the currency are the decoder's."""
     transaction = SCHEMAS["Transaction"]["properties"]
     assert (transaction["id"]["minLength"], transaction["id"]["maxLength"]) == (1, 128)
     assert (transaction["amount"]["minimum"], transaction["amount"]["maximum"]) == (0, 1e12)
@@ -142,7 +142,7 @@ def test_bounds_come_from_the_types() -> None:
 
 
 def test_known_categories_are_listed_and_others_allowed(now, request_) -> None:
-    """A category is a text with known words, not an enumeration."""
+    """A category is a text with known values, not an enumeration."""
     occupation = SCHEMAS["Profile"]["properties"]["occupation"]
     assert occupation["examples"] == list(OCCUPATIONS)
     request_["profile"]["occupation"] = "ASTRONAUT"
@@ -151,7 +151,7 @@ def test_known_categories_are_listed_and_others_allowed(now, request_) -> None:
 
 
 def test_unknown_fields_are_allowed(now, request_) -> None:
-    """As the server ignores them, so does the schema."""
+    """The schema allows unknown fields, which the server ignores."""
     request_["extra"] = request_["profile"]["extra"] = request_["transactions"][0]["extra"] = 1
     REQUEST.validate(request_)
     assert _reads(request_, now)
@@ -200,7 +200,7 @@ _REQUESTS = st.fixed_dictionaries(
 
 
 def _leap_days(document: object) -> bool:
-    """Whether a 29th of February stands there, or a year that an offset leads out of: a pattern can't say which are."""
+    """Whether the document has dates that a pattern cannot judge: 29 February, or a time near the year 1 or 9999."""
     text = json.dumps(document)
     return "-02-29" in text or '"0001-01-01' in text or '"9999-12-31' in text
 
@@ -208,7 +208,7 @@ def _leap_days(document: object) -> bool:
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(document=_REQUESTS)
 def test_the_schema_accepts_what_the_reader_accepts(document, now) -> None:
-    """Over sound and spoilt requests, the two judge alike."""
+    """The schema and the parser judge valid and changed requests alike."""
     assume(not _leap_days(document))
     assert REQUEST.is_valid(document) == _reads(document, now)
 
@@ -223,7 +223,7 @@ def _places(value: object, at: tuple = ()) -> list[tuple]:
 
 @pytest.mark.parametrize("name", ["raw", "columns"])
 def test_the_schema_judges_every_mutation_as_the_reader_does(name, now) -> None:
-    """Each field of an example, replaced or removed; lengths of columns are the reader's alone."""
+    """Each field of an example is replaced or removed; only the parser checks that columns have equal lengths."""
     differ = []
     for place in _places(examples.REQUESTS[name]):
         for value in _SPOILT:

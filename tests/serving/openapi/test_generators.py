@@ -1,4 +1,4 @@
-"""The document is in the forms that generators of clients read, and the committed one is what the code makes."""
+"""The document has the forms that generators read, and docs/openapi.json is current."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPERATIONS = [operation for item in DOCUMENT["paths"].values() for operation in 
 
 
 def _schemas(value: object, at: str = "") -> dict[str, object]:
-    """Every schema of the document by its place, and those within it."""
+    """Return every schema of the document by its place."""
     found = {}
     if isinstance(value, dict):
         for name, each in value.items():
@@ -47,14 +47,14 @@ OBJECTS = {place: schema for place, schema in PLACES.items() if isinstance(schem
 
 
 def test_the_walk_finds_the_schemas() -> None:
-    """Members, items, parameters, bodies and the conditions of requests are among them."""
+    """Members, items, parameters, bodies and conditions are among the schemas found."""
     assert len(PLACES) > 300
     assert "/components/schemas/RiskRequest/then/not" in PLACES
     assert "/paths//ai/v1/risk/post/requestBody/content/application/json/schema" in PLACES
 
 
 def test_no_schema_is_a_boolean() -> None:
-    """`false` in the place of a schema is read by few generators; additionalProperties isn't such a place."""
+    """No schema is `false`, which few generators read; additionalProperties may be."""
     assert [place for place, schema in PLACES.items() if not isinstance(schema, dict)] == []
 
 
@@ -78,7 +78,7 @@ def test_no_object_with_alternatives_has_members() -> None:
 
 
 def test_every_object_with_members_has_a_name() -> None:
-    """Such an object is a component, and a generator makes a class with the component's name."""
+    """Every object with members is a component, whose name generators use for a class."""
     objects = [place for place, schema in OBJECTS.items() if "properties" in schema]
     assert [place for place in objects if not place.startswith("/components/schemas/") or place.count("/") != 3] == []
 
@@ -91,7 +91,7 @@ def test_the_alternatives_of_a_member_are_named() -> None:
 
 
 def test_no_object_has_a_member_of_its_own_name() -> None:
-    """A generator gives both the same name, so that one hides the other."""
+    """No object has a member of its own name: a generator would hide one of the two."""
     members = {
         name: {field.replace("_", "") for field in schema.get("properties", ())} for name, schema in SCHEMAS.items()
     }
@@ -103,13 +103,13 @@ def test_every_enumeration_has_a_type() -> None:
     assert [place for place, schema in OBJECTS.items() if "enum" in schema and schema.get("type") != "string"] == []
 
 
-def test_every_array_says_what_its_items_are() -> None:
-    """Generators refuse an array without items."""
+def test_every_array_has_a_schema_of_its_items() -> None:
+    """Every array has items; generators refuse others."""
     assert [place for place, schema in OBJECTS.items() if schema.get("type") == "array" and "items" not in schema] == []
 
 
 def test_no_member_has_a_default() -> None:
-    """A generator takes a member with a default as always present; the server leaves some out."""
+    """No member has a default: generators take such a member as always present."""
     members = {place: schema for place, schema in OBJECTS.items() if place.startswith("/components/schemas/")}
     assert [place for place, schema in members.items() if "default" in schema] == []
 
@@ -125,7 +125,7 @@ def test_a_scalar_that_may_be_null_is_one_schema() -> None:
 
 
 def test_every_operation_has_a_name_of_its_own_and_a_tag() -> None:
-    """Generators name functions by the operationId, and modules by the tag."""
+    """Every operation has a unique operationId and one tag, which name functions and modules."""
     names = Counter(operation["operationId"] for operation in OPERATIONS)
     assert max(names.values()) == 1
     assert all(name.isidentifier() for name in names)
@@ -193,6 +193,6 @@ def test_the_committed_document_is_what_the_code_makes() -> None:
 
 
 def test_the_committed_document_is_the_servers() -> None:
-    """It is the document of a server whose settings have their defaults."""
+    """docs/openapi.json is the document of a server with default settings."""
     assert Settings().model_name == MODEL
     assert json.loads(COMMITTED.read_text(encoding="utf-8")) == DOCUMENT

@@ -1,4 +1,4 @@
-"""The documentation page: complete, and self-contained."""
+"""The documentation page: complete and self-contained."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EMPTY = {"meta", "link", "br", "hr", "img", "input"}
 
 
 class _Elements(HTMLParser):
-    """Every element's name and attributes; an end that doesn't match its beginning is an error."""
+    """Every element's name and attributes; an end tag that doesn't match fails."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,8 +45,8 @@ def elements() -> list[tuple[str, dict[str, str | None]]]:
     return parser.found
 
 
-def test_nothing_is_loaded_from_anywhere(elements) -> None:
-    """No script, image, frame, font or style sheet; links lead into the page or to the document."""
+def test_the_page_loads_nothing(elements) -> None:
+    """The page loads nothing; its links lead into the page or to the document."""
     assert not {name for name, _ in elements} & {"script", "img", "iframe", "link", "object", "form"}
     links = [attributes["href"] for name, attributes in elements if name == "a"]
     assert all(link.startswith("#") or link == "/ai/v1/openapi.json" for link in links)
@@ -54,8 +54,8 @@ def test_nothing_is_loaded_from_anywhere(elements) -> None:
     assert "@import" not in TEXT
 
 
-def test_nothing_in_the_page_needs_what_the_policy_forbids(elements) -> None:
-    """No inline style or handler; the one style sheet has the hash that the policy allows."""
+def test_the_page_obeys_its_content_security_policy(elements) -> None:
+    """There is no inline style or handler; the style sheet has the hash of the policy."""
     for _, attributes in elements:
         assert not [name for name in attributes if name == "style" or name.startswith("on")]
     style = re.search("<style>(.*?)</style>", TEXT, re.DOTALL)[1]
@@ -65,7 +65,7 @@ def test_nothing_in_the_page_needs_what_the_policy_forbids(elements) -> None:
 
 
 def test_every_link_within_the_page_leads_somewhere(elements) -> None:
-    """Operations, schemas and refusals can be jumped to; no two share an anchor."""
+    """Every link within the page has an anchor; no two anchors are equal."""
     anchors = [attributes["id"] for _, attributes in elements if "id" in attributes]
     links = {attributes["href"][1:] for name, attributes in elements if name == "a" and attributes["href"][0] == "#"}
     assert links <= set(anchors)
@@ -73,7 +73,7 @@ def test_every_link_within_the_page_leads_somewhere(elements) -> None:
 
 
 def test_every_operation_is_shown_with_a_curl_line() -> None:
-    """Each path stands there, and a line that asks it."""
+    """Each operation shows its path and a curl command."""
     for path, item in json.loads(DOCUMENT)["paths"].items():
         for operation in item.values():
             article = TEXT.split(f'<article id="{operation["operationId"]}">')[1].split("</article>")[0]
@@ -82,13 +82,13 @@ def test_every_operation_is_shown_with_a_curl_line() -> None:
 
 
 def test_texts_are_escaped() -> None:
-    """A name from the configuration can't become markup."""
+    """A model name from the settings can't become markup."""
     page, _ = render_page(render_document("<script>alert(1)</script>"))
     assert b"<script" not in page
 
 
 def test_types_that_may_be_null_and_alternatives_are_named() -> None:
-    """A member's types are listed, in whichever way the document writes them; features have a table of their own."""
+    """A member's types are listed, also null and alternatives; features have a table."""
     for shown in (
         "<td><code>date_of_birth</code><small>optional</small></td><td>date or null</td>",
         "<td><code>probability</code></td><td>number 0 to 1 or null</td>",

@@ -29,7 +29,7 @@ _QUERY_SECONDS: Final = 1800.0  # for the query
 _ATTEMPTS: Final = 20
 _AT_ONCE: Final[dict[str, Any]] = {"timeout": _QUERY_SECONDS, "retry": None, "job_retry": None}
 _REMEDY: Final = (
-    "See to input.where, and grant this identity roles/bigquery.dataViewer on the dataset and roles/bigquery.jobUser "
+    "Check input.where, and grant this identity roles/bigquery.dataViewer on the dataset and roles/bigquery.jobUser "
     "on the project."
 )
 
@@ -37,7 +37,7 @@ _REMEDY: Final = (
 class BigQuerySource:
     """The rows of a query whose job is named after the run, so that a continued run finds the same result.
 
-    Raises ConfigError for names that BigQuery doesn't have.
+    Raises ConfigError for names that are invalid in BigQuery.
     """
 
     def __init__(self, settings: BigQueryInput, name: str, wanted: Sequence[str]) -> None:
@@ -89,20 +89,20 @@ class BigQuerySource:
                 return rows.total_rows or 0, [row[0] for row in rows]
         except NotFound as error:
             raise UnusableInput(
-                f"What {self._job.job_id} has found in {self._path} is gone: BigQuery keeps results for a day.",
-                remedy="Give the run another name, and remove what it has left half done.",
+                f"The result of {self._job.job_id} from {self._path} is gone: BigQuery keeps results for a day.",
+                remedy="Give the run another name, and remove its unfinished results.",
             ) from error
 
     @cached_property
     def _job(self) -> QueryJob:
         """Return the run's query job, created if needed; raises ConfigError, UnusableInput."""
-        with self._connections.asking("read", _REMEDY):
+        with self._connections.translating("read", _REMEDY):
             job = self._asked(self._connections.rest)
             job.result(max_results=0, **_AT_ONCE)
             return job
 
     def _asked(self, client: Client) -> QueryJob:
-        """Return the run's finished query, started unless the run did before.
+        """Return the run's query once it is finished; start it unless the run has started it before.
 
         BigQuery accepts each job's name once, so after a failed or empty job the next one has another name.
         """
@@ -119,10 +119,10 @@ class BigQuerySource:
             except NotFound:
                 try:
                     return client.query(query, job_id=job_id, **place, job_retry=None, **ONCE)
-                except Conflict:  # another process of the same run was faster
+                except Conflict:  # another process of the same run has started it
                     return client.get_job(job_id, **place, **ONCE)  # type: ignore[return-value]
         raise UnusableInput(
-            f"The query of {self._path} has failed {_ATTEMPTS} times.", remedy="See the project's job history."
+            f"The query of {self._path} has failed {_ATTEMPTS} times.", remedy="Check the project's job history."
         )
 
     def _query(self, fields: Sequence[SchemaField]) -> str:

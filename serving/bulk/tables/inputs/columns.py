@@ -1,6 +1,6 @@
 """An SQL expression that writes each row of a table as a request's JSON.
 
-The database writes the JSON: a nested row has hundreds of values, whose encoding in Python would cost more than scores.
+The database writes the JSON: a nested row has hundreds of values, which Python would encode more slowly than score.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DATE: Final = rf'"{BORN}":"\1"'
 # An amount as a text, as BigQuery writes a NUMERIC with a fraction.
 _AMOUNT: Final = r'"amount":"(\d+(?:\.\d+)?)"'
 _NUMBER: Final = r'"amount":\1'
-# A missing value among nested features: DuckDB's JSON has it bare, BigQuery's as a text.
+# NaN among nested features is a missing value: DuckDB writes it without quotes, BigQuery as a string.
 _NAN: Final = ":NaN"
 _NAN_TEXT: Final = ':"NaN"'
 

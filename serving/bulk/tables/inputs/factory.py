@@ -14,7 +14,7 @@ from customer_risk.serving.bulk.tables.inputs.settings import FolderInput, GcsIn
 def open_source(settings: InputSettings, name: str, wanted: Sequence[str]) -> Source:
     """Return the source of the run `name`, of a model that wants features `wanted`; no request is sent yet.
 
-    Raises ConfigError without a bucket, and for names that BigQuery doesn't have.
+    Raises ConfigError without a bucket, and for names that are invalid in BigQuery.
     """
     if isinstance(settings, FolderInput):
         return FolderSource(Path(settings.path), wanted)

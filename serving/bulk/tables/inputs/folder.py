@@ -27,7 +27,7 @@ class FolderSource:
         ).hexdigest()
 
     def blocks(self) -> Sequence[Block]:
-        """Return the files in order of their names; raises UnusableInput if there is none."""
+        """Return the files in order of their names; raises UnusableInput if there are no files."""
         return [Block(str(path), path.stat().st_size) for path in self._files()]
 
     def open(self, place: int) -> AbstractContextManager[Rows]:
@@ -42,5 +42,5 @@ class FolderSource:
         found = [self._path] if self._path.is_file() else sorted(self._path.rglob(f"*{SUFFIX}"))
         found = [path for path in found if path.is_file()]  # at a named pipe, DuckDB would wait for a writer
         if not found:
-            raise UnusableInput(f"There is no Parquet file at {self._path}.", remedy="See to what writes it.")
+            raise UnusableInput(f"No Parquet file at {self._path}.", remedy="Check the process that writes it.")
         return found

@@ -51,7 +51,7 @@ class GcsSource:
                 self._bucket.download(stored, path)
             except NotFound as error:
                 raise UnusableInput(
-                    f"{self._called(stored)} has been replaced or removed while the run lasted.",
+                    f"{self._called(stored)} was replaced or removed during the run.",
                     remedy="Write inputs under a new name each time.",
                 ) from error
             with opened(path, self._wanted, self._called(stored)) as rows:
@@ -78,5 +78,5 @@ class GcsSource:
         # A prefix that is an object's whole name means only that object, even if other names begin with it.
         found = [each for each in found if each.name == self._settings.prefix] or found
         if not found:
-            raise UnusableInput(f"There is no Parquet object at {where}.", remedy="See to what writes it.")
+            raise UnusableInput(f"There is no Parquet object at {where}.", remedy="Check the process that writes it.")
         return found

@@ -30,10 +30,10 @@ class Rows(Protocol):
 
 
 class Source(Protocol):
-    """An input, which doesn't change during a run; all raise SinkUnavailable if it can't be read now."""
+    """An input, which doesn't change during a run; every method raises SinkUnavailable if it can't be read now."""
 
     def identity(self) -> str:
-        """Return an identifier of the data, so that a continued run never mixes two; call it first.
+        """Return an identifier of the data, so that a continued run never mixes two inputs; call it first.
 
         Raises ConfigError and UnusableInput.
         """

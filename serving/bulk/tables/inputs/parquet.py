@@ -14,8 +14,7 @@ from customer_risk.serving.bulk.database import database
 from customer_risk.serving.bulk.forms import duckdb_kind
 from customer_risk.serving.bulk.tables.errors import UnusableInput
 from customer_risk.serving.bulk.tables.inputs.columns import DUCKDB, request_of
-from customer_risk.serving.bulk.tables.inputs.times import with_zones
-from customer_risk.serving.contract.sql import descriptor_path
+from customer_risk.serving.contract.sql import descriptor_path, identifier
 
 SUFFIX: Final = ".parquet"
 ROWS: Final = 500  # at a time
@@ -48,7 +47,27 @@ def _rows(kinds: Mapping[str, Any]) -> str:
     if "transactions" not in kinds:
         return "SELECT * FROM read_parquet(?)"
     name = DUCKDB.name("transactions")
-    return f"SELECT * REPLACE ({with_zones(kinds['transactions'], name)} AS {name}) FROM read_parquet(?)"  # noqa: S608  names are quoted
+    return f"SELECT * REPLACE ({_with_zones(kinds['transactions'], name)} AS {name}) FROM read_parquet(?)"  # noqa: S608  names are quoted
+
+
+def _with_zones(kind: Any, value: str, depth: int = 0) -> str:
+    """Return the expression of a value in which each timestamp is a text in UTC; `kind` is the DuckDB type of `value`.
+
+    A timestamp without a zone is UTC. Texts stay as they are: the request's parser reads them. The digits of
+    nanoseconds stay too: a cast to microseconds would cut them towards 1970.
+    """
+    if "TIMESTAMP" not in str(kind):
+        return value
+    if kind.id.startswith("timestamp"):
+        return rf"regexp_replace(replace(CAST({value} AS VARCHAR), ' ', 'T'), '(\+00)?$', 'Z')"
+    if kind.id == "list":
+        item = f"item{depth}"
+        return f"list_transform({value}, lambda {item}: {_with_zones(kind.children[0][1], item, depth + 1)})"
+    if kind.id == "struct":
+        named = [(identifier(name), child) for name, child in kind.children]
+        fields = ", ".join(f"{name} := {_with_zones(child, f'{value}.{name}', depth)}" for name, child in named)
+        return f"CASE WHEN {value} IS NULL THEN NULL ELSE struct_pack({fields}) END"
+    return value
 
 
 @contextmanager

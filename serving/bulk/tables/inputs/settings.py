@@ -9,7 +9,7 @@ class BigQueryInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """A table's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
 
     project, dataset, table  of a table or a view, with one row for each customer
-    where                    condition of the rows to score, in GoogleSQL; empty: all
+    where                    condition of the rows to score, in GoogleSQL; empty: all rows
     job_project              project that pays for the query; empty: `project`
     endpoint                 of the REST interface, if not Google's; no credentials go to one that begins with http:
     """
@@ -26,7 +26,7 @@ class GcsInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A bucket's settings; credentials are the environment's (Workload Identity, GOOGLE_APPLICATION_CREDENTIALS).
 
     bucket     a bucket in which this identity may list and get objects
-    prefix     every `.parquet` whose name begins with it; an object's whole name for one alone
+    prefix     every `.parquet` object whose name begins with it is read; a whole name selects only that object
     endpoint   URL of another server, such as an emulator; no credentials are sent to one that begins with http:
     """
 

@@ -45,11 +45,11 @@ _REMEDY: Final = (
 )
 _RUNS: Final = (
     Column("day", "DATE", "REQUIRED", "of the run"),
-    Column("run", "STRING", "REQUIRED", "its name and day: every row of the run is stored once it stands here"),
+    Column("run", "STRING", "REQUIRED", "the run's name and day; if this row exists, all rows of the run are stored"),
     Column("finished_at", "TIMESTAMP", "REQUIRED", ""),
     Column("rows", "INTEGER", "REQUIRED", "scored and refused"),
     Column("refused", "INTEGER", "REQUIRED", ""),
-    Column("summary", "STRING", "REQUIRED", "the whole of it, as JSON"),
+    Column("summary", "STRING", "REQUIRED", "the whole summary, as JSON"),
 )
 
 _log = logging.getLogger("serving.batch")
@@ -58,7 +58,7 @@ _log = logging.getLogger("serving.batch")
 class BigQueryResults:
     """One run in the table of results and the table of runs.
 
-    Raises ConfigError for names that BigQuery doesn't have.
+    Raises ConfigError for names that are invalid in BigQuery.
     """
 
     def __init__(self, settings: BigQueryOutput, name: str, day: str) -> None:
@@ -72,7 +72,7 @@ class BigQueryResults:
         self._day = day
         self._connections = Connections(connection, "output")
         self._location: str | None = None
-        self._tried: set[str] = set()  # parts of which it isn't known whether they are stored
+        self._tried: set[str] = set()  # parts that may be stored
 
     def check(self) -> None:
         """Create the tables, or check their columns and add those that a newer release writes; raises ConfigError."""
@@ -92,8 +92,8 @@ class BigQueryResults:
         for part, found, segment, rows in self._ask(_COUNTS.format(table=self._path)):
             if found != plan:
                 raise UnusableInput(
-                    f"{self._path} holds a part of {self._name} that was made of other input than there is now.",
-                    remedy="Give the run another name, or delete what it has left half done.",
+                    f"{self._path} has a part of {self._name} that was made from other input than the present one.",
+                    remedy="Give the run another name, or delete its unfinished results.",
                 )
             counted.setdefault(part, {})[segment] = rows
         return counted
@@ -130,7 +130,7 @@ class BigQueryResults:
         self._connections.close()
 
     def _load(self, file: BinaryIO, path: str, columns: Iterable[Column], what: str) -> None:
-        """Load lines by the first job of a series that hasn't failed: a failed one has stored nothing."""
+        """Load lines by the first job of a series that hasn't failed; a failed job stores nothing."""
         config = LoadJobConfig(
             schema=fields(columns), source_format="NEWLINE_DELIMITED_JSON", write_disposition="WRITE_APPEND"
         )
@@ -188,8 +188,8 @@ class BigQueryResults:
         for name, kind in _kinds(fields(column for column in columns if column not in missing)):
             if found.get(name) != kind:
                 raise ConfigError(
-                    f"output: bigquery: column {name} of {path} is {found.get(name) or 'not there'}, not {kind}.",
-                    remedy="Name another table, which is then made; this one stays as it is.",
+                    f"output: bigquery: column {name} of {path} is {found.get(name) or 'missing'}, not {kind}.",
+                    remedy="Name another table, which will be created; this one is unchanged.",
                 )
         if missing:
             table.schema = [*table.schema, *fields(missing)]
@@ -198,8 +198,8 @@ class BigQueryResults:
         return table
 
     def _asking(self) -> AbstractContextManager[None]:
-        """Raise ConfigError for errors that another request won't change."""
-        return self._connections.asking("written to", _REMEDY, Conflict)
+        """Raise ConfigError for errors that a repeated request would have too."""
+        return self._connections.translating("written to", _REMEDY, Conflict)
 
 
 def _kinds(schema: Iterable[SchemaField], within: str = "") -> Iterator[tuple[str, str]]:

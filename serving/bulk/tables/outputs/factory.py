@@ -12,7 +12,7 @@ from customer_risk.serving.record.sinks.settings import FolderSettings, GcsSetti
 def open_output(settings: OutputSettings, name: str, day: str) -> Output:
     """Return the output of the run `name` of a day; no request is sent yet.
 
-    Raises ConfigError without a path or a bucket, and for names that BigQuery doesn't have.
+    Raises ConfigError without a path or a bucket, and for names that are invalid in BigQuery.
     """
     if isinstance(settings, BigQueryOutput):
         from customer_risk.serving.bulk.tables.outputs.bigquery import BigQueryResults

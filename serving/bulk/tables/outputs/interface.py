@@ -10,9 +10,9 @@ from customer_risk.serving.bulk.tables.outputs.rows import Place
 
 
 class Output(Protocol):
-    """Stores a run's parts, each once, then its summary; all raise SinkUnavailable if that isn't possible now.
+    """Stores a run's parts, each once, then its summary; every method raises SinkUnavailable if it can't do so now.
 
-    Repeated calls store nothing twice, whatever the result of the first one.
+    Repeated calls store nothing twice, even if the first one failed.
     """
 
     def check(self) -> None:
@@ -24,7 +24,7 @@ class Output(Protocol):
     def begin(self, plan: str) -> Mapping[str, Mapping[str, int]]:
         """Return the run's stored parts: the number of rows of each by segment, with `refused` for refused ones.
 
-        Raises UnusableInput if they were made of other input.
+        Raises UnusableInput if they were made from other input.
         """
 
     def store(self, place: Place, lines: Path) -> None:

@@ -1,4 +1,4 @@
-"""Results as Parquet: objects of a bucket or files of a folder, none of which is ever overwritten.
+"""Results as Parquet: objects of a bucket or files of a folder, which are never overwritten.
 
 PREFIX/run=NAME-DAY/part-00000-00000.parquet    the first part of the first file
 PREFIX/run=NAME-DAY/summary.json                written last: if it exists, every part exists
@@ -18,8 +18,7 @@ from customer_risk.serving.bulk.tables.errors import ResultsAltered, UnusableInp
 from customer_risk.serving.bulk.tables.outputs.rows import COLUMNS, Place
 from customer_risk.serving.contract.columns import duckdb_columns
 from customer_risk.serving.contract.sql import literal, pattern_of
-from customer_risk.serving.record.sinks.objects import Objects
-from customer_risk.serving.record.sinks.parallel_reads import fetch
+from customer_risk.serving.record.sinks.objects import Objects, fetch
 
 _SUFFIX: Final = ".parquet"
 _COUNTS: Final = (
@@ -54,8 +53,8 @@ class ObjectsOutput:
             for found, segment, rows in _counted(data or b""):
                 if found != plan:
                     raise UnusableInput(
-                        f"{self._where}: {key} was made of other input than there is now.",
-                        remedy="Give the run another name, or remove what it has left half done.",
+                        f"{self._where}: {key} was made from other input than the present one.",
+                        remedy="Give the run another name, or remove its unfinished results.",
                     )
                 of_this[segment] = rows
         return counted

@@ -16,7 +16,7 @@ from customer_risk.serving.contract.answer import WireAnswer, WirePattern, WireR
 from customer_risk.serving.contract.columns import Column, column, columns_of
 from customer_risk.serving.contract.problem import Kind, Problem
 
-_POINTER: Final = {"pointer": "into the request"}
+_POINTER: Final = {"pointer": "JSON pointer into the request"}
 _REASON: Final = {
     "text": "may be shown to the customer",
     "direction": "raises or lowers",
@@ -35,16 +35,16 @@ _PATTERN: Final = {
 class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     """One customer's result."""
 
-    day: Annotated[str, column("of the run", stored="DATE")]
+    day: Annotated[str, column("day of the run", stored="DATE")]
     run: Annotated[str, column("the run's name and day")]
-    plan: Annotated[str, column("hash of the run's input, which a run that goes on must find again")]
-    part: Annotated[str, column("of the run, stored whole or not at all")]
-    row: Annotated[int, column("in the input's file or query, from 0")]
-    customer_id: Annotated[str | None, column("null where a refused row's can't be read")]
-    status: Annotated[int, column("200, or that of the problem")]
-    decision_id: Annotated[str | None, column("as in the record")] = None
+    plan: Annotated[str, column("hash of the run's input, which must be the same if the run continues")]
+    part: Annotated[str, column("number of the part of the run; a part is stored completely or not at all")]
+    row: Annotated[int, column("number of the row in the input's file or query, from 0")]
+    customer_id: Annotated[str | None, column("null if a refused row has no readable customer_id")]
+    status: Annotated[int, column("HTTP status: 200, or the problem's")]
+    decision_id: Annotated[str | None, column("id of the decision, as in the record")] = None
     decided_at: Annotated[str | None, column(stored="TIMESTAMP")] = None
-    probability: Annotated[float | None, column("null where rules answered")] = None
+    probability: Annotated[float | None, column("null if rules answered")] = None
     segment: Annotated[str | None, column("low, medium or high")] = None
     action: Annotated[str | None, column("none, review or propose_off_boarding")] = None
     source: Annotated[str | None, column("model or rules")] = None
@@ -52,8 +52,8 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     model_version: Annotated[str | None, column("the bundle's hash, or the rules'")] = None
     reasons: Annotated[Sequence[Reason | WireReason], column("the strongest first", fields=_REASON)] = ()
     warnings: Annotated[Sequence[InputWarning], column(fields=_POINTER)] = ()
-    problem: Annotated[str | None, column("why the row was refused, by a name that stays")] = None
-    detail: Annotated[str | None, column("the same in words")] = None
+    problem: Annotated[str | None, column("stable name of the reason for a refusal")] = None
+    detail: Annotated[str | None, column("what was wrong, and what to do")] = None
     errors: Annotated[Sequence[BadField], column("each bad field of a refused row", fields=_POINTER)] = ()
     # Also empty if no pattern can be seen: a REPEATED column can't be null.
     patterns: Annotated[Sequence[FoundPattern | WirePattern], column("found in the transactions", fields=_PATTERN)] = ()

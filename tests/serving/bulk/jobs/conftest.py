@@ -1,4 +1,4 @@
-"""A repository in a file, and the room before it."""
+"""A repository of jobs in a file."""
 
 from __future__ import annotations
 

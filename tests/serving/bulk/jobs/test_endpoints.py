@@ -1,4 +1,4 @@
-"""`/ai/v1/risk/jobs` over HTTP, without a process that works."""
+"""`/ai/v1/risk/jobs` over HTTP, without a worker."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ ONE = b'{"customer_id":"c-1"}\n'
 
 @dataclass
 class JobsClient:
-    """The endpoint, asked by callers as the scoring app asks it."""
+    """Sends requests of callers to the endpoint, as the scoring app does."""
 
     jobs: JobsEndpoint
     call: object
     caller: Caller = LOCAL
 
     def __call__(self, method: str, path: str = "", *, caller: Caller = LOCAL, **options):
-        """One request; an error becomes its problem document, as the scoring app makes it."""
+        """Send one request; an error becomes its problem document, as in the scoring app."""
 
         async def app(scope, receive, send) -> None:
             try:
@@ -44,7 +44,7 @@ class JobsClient:
         return self.call(app, method, PATH + path, **options)
 
     def submit(self, content: bytes = ONE, kind: str = NDJSON, **options):
-        """Hand a file in."""
+        """Submit a file."""
         headers = {"content-type": kind} | options.pop("headers", {})
         return self("POST", content=content, headers=headers, **options)
 
@@ -63,7 +63,7 @@ def jobs_client(settings, jobs_store, jobs_repository, call) -> JobsClient:
 
 
 def test_a_file_becomes_a_job(jobs_client, jobs_repository) -> None:
-    """202, and where it stands."""
+    """A file is accepted with 202 and the URL of the job."""
     response = jobs_client.submit(ONE + b"\n" + ONE)
     shown = response.json()
     assert (response.status_code, shown["state"], shown["rows"]) == (202, "queued", 2)
@@ -74,20 +74,20 @@ def test_a_file_becomes_a_job(jobs_client, jobs_repository) -> None:
 
 @pytest.mark.parametrize(("kind", "format_"), [("text/csv; charset=utf-8", "csv"), (PARQUET, "parquet")])
 def test_other_forms_count_their_rows_later(jobs_client, jobs_repository, kind, format_) -> None:
-    """Only the process that works reads them."""
+    """The rows of CSV and Parquet are unknown until the worker reads them."""
     shown = jobs_client.submit(b"customer_id\nc\n", kind).json()
     assert (shown["rows"], jobs_repository.get(shown["job_id"]).format) == (None, format_)
 
 
 def test_a_key_makes_one_job(jobs_client, jobs_repository, jobs_store) -> None:
-    """The second time it is shown again, and its input isn't kept twice."""
+    """A repeated key returns the same job, and the input isn't stored twice."""
     first, again = (jobs_client.submit(headers={"idempotency-key": "k"}).json() for _ in range(2))
     assert first["job_id"] == again["job_id"]
     assert (len(jobs_repository.open()), len(jobs_store.keys("in/"))) == (1, 1)
 
 
 def test_a_key_with_another_file_is_a_conflict(jobs_client, jobs_store) -> None:
-    """Nothing of it is kept."""
+    """A key with another file is a conflict, and nothing of the file is stored."""
     jobs_client.submit(headers={"idempotency-key": "k"})
     response = jobs_client.submit(ONE * 2, headers={"idempotency-key": "k"})
     assert (response.status_code, len(jobs_store.keys("in/"))) == (409, 1)
@@ -107,14 +107,14 @@ def test_a_key_with_another_file_is_a_conflict(jobs_client, jobs_store) -> None:
         (b"{", "application/json", 400),
     ],
 )
-def test_what_cant_be_a_job_leaves_nothing(jobs_client, jobs_store, content, kind, status) -> None:
-    """It is refused with a problem, and nothing of it stays in the store."""
+def test_a_refused_file_is_not_stored(jobs_client, jobs_store, content, kind, status) -> None:
+    """A file that cannot be a job is refused, and nothing of it is stored."""
     assert jobs_client.submit(content, kind).status_code == status
     assert (jobs_store.keys("in/"), jobs_store.keys("job/")) == ([], [])
 
 
-def test_a_caller_who_goes_leaves_nothing(settings, jobs_repository, jobs_store) -> None:
-    """Half a file is no job."""
+def test_an_incomplete_upload_is_not_stored(settings, jobs_repository, jobs_store) -> None:
+    """An incomplete upload leaves nothing in the store."""
     import asyncio
 
     messages = iter(({"type": "http.request", "body": ONE, "more_body": True}, {"type": "http.disconnect"}))
@@ -135,14 +135,14 @@ def named(path: Path | str) -> dict:
 
 
 def test_a_file_beneath_an_allowed_folder_is_read(jobs_client, tmp_path, jobs_repository) -> None:
-    """Its form is that of its suffix."""
+    """A file in an allowed folder is read in the format of its suffix."""
     (tmp_path / "in" / "a.jsonl").write_bytes(ONE)
     shown = jobs_client.submit(**named(tmp_path / "in" / "a.jsonl")).json()
     assert (shown["rows"], jobs_repository.input(jobs_repository.get(shown["job_id"]), 0)) == (1, ONE)
 
 
 def test_a_file_that_is_too_long_is_refused(jobs_client, tmp_path, jobs_store) -> None:
-    """As an upload is, and nothing of it stays."""
+    """A file above the bound is refused, and nothing of it is stored."""
     (tmp_path / "in" / "a.csv").write_bytes(b"x" * 1001)
     assert jobs_client.submit(**named(tmp_path / "in" / "a.csv")).status_code == 413
     assert jobs_store.keys("in/") == []
@@ -150,7 +150,7 @@ def test_a_file_that_is_too_long_is_refused(jobs_client, tmp_path, jobs_store) -
 
 @pytest.mark.parametrize("path", ["in/../b.csv", "in/link.csv", "in/none.csv", "in", "b.csv", "in/a.txt", "in/\0.csv"])
 def test_no_other_file_is_read(jobs_client, tmp_path, path) -> None:
-    """Ways out, links out, folders, absent files and other suffixes are all refused with the same words."""
+    """Paths and links to outside, folders, missing files and other suffixes get the same refusal."""
     for file in ("b.csv", "in/a.txt"):
         (tmp_path / file).write_bytes(b"customer_id\nc\n")
     (tmp_path / "in" / "link.csv").symlink_to(tmp_path / "b.csv")
@@ -159,44 +159,38 @@ def test_no_other_file_is_read(jobs_client, tmp_path, path) -> None:
 
 
 def test_jobs_are_listed_for_their_caller(jobs_client) -> None:
-    """Nobody else's."""
+    """The list has only the caller's own jobs."""
     mine = jobs_client.submit().json()["job_id"]
     jobs_client.submit(caller=OTHER)
     assert [job["job_id"] for job in jobs_client("GET").json()["jobs"]] == [mine]
 
 
 @pytest.mark.parametrize(("method", "rest"), [("GET", ""), ("DELETE", ""), ("GET", "/results")])
-def test_anothers_job_is_as_if_there_were_none(jobs_client, method, rest) -> None:
-    """An administrator sees it."""
+def test_another_callers_job_is_not_found(jobs_client, method, rest) -> None:
+    """Another caller's job is 404, except for an administrator."""
     mine = jobs_client.submit().json()["job_id"]
     assert jobs_client(method, f"/{mine}{rest}", caller=OTHER).status_code == 404
     assert jobs_client(method, f"/{mine}{rest}", caller=OWNER).status_code != 404
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/" + "0" * 36, "/a/b/c", "//"])
-def test_what_isnt_there_is_not_found(jobs_client, path) -> None:
-    """With a word on where to look."""
+def test_an_unknown_job_or_path_is_not_found(jobs_client, path) -> None:
+    """An unknown job or path is 404, and the refusal says where the jobs are listed."""
     assert jobs_client("GET", path).status_code == 404
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", ""), ("POST", "/x/results"), ("DELETE", "/x/results")])
-def test_other_methods_are_told_those_that_work(jobs_client, method, path) -> None:
-    """405."""
+def test_another_method_is_405_with_the_allowed_ones(jobs_client, method, path) -> None:
+    """Another method is 405 with the allowed ones."""
     assert jobs_client(method, path).status_code == 405
 
 
 def test_a_cancelled_job_stays_so(jobs_client, jobs_repository, jobs_store) -> None:
-    """Its input goes at once, and nobody works on it."""
+    """A cancelled job loses its input at once and stays cancelled."""
     job_id = jobs_client.submit().json()["job_id"]
     assert jobs_client("DELETE", f"/{job_id}").json()["state"] == "cancelled"
     assert jobs_client("GET", f"/{job_id}").json()["state"] == "cancelled"
     assert (jobs_repository.open(), jobs_store.keys("in/")) == ([], [])
-
-
-def test_results_come_only_when_all_are_there(jobs_client) -> None:
-    """Before it is a conflict."""
-    job_id = jobs_client.submit().json()["job_id"]
-    assert jobs_client("GET", f"/{job_id}/results").status_code == 409
 
 
 @pytest.mark.parametrize(
@@ -208,8 +202,8 @@ def test_results_come_only_when_all_are_there(jobs_client) -> None:
         ("cancelled", "The job was cancelled and has no results. Send the file again."),
     ],
 )
-def test_results_that_arent_there_say_whether_they_will_be(jobs_client, jobs_repository, state, said) -> None:
-    """The refusal says whether the job will have results: one that has ended without them won't."""
+def test_missing_results_are_refused_with_the_jobs_state(jobs_client, jobs_repository, state, said) -> None:
+    """The refusal says whether the job will have results."""
     job_id = jobs_client.submit().json()["job_id"]
     jobs_repository.change(job_id, state=state)
     response = jobs_client("GET", f"/{job_id}/results")
@@ -236,15 +230,15 @@ def done(jobs_client, jobs_repository) -> str:
 
 
 def test_results_are_lines(jobs_client, done) -> None:
-    """In the order of the input, unless asked otherwise."""
+    """Results are lines in the order of the input by default."""
     response = jobs_client("GET", f"/{done}/results")
     assert response.headers["content-type"] == NDJSON
     assert [json.loads(line)["answer"]["probability"] for line in response.text.splitlines()] == [0.0, 0.1]
 
 
 @pytest.mark.parametrize("asked", [{"params": {"format": "parquet"}}, {"headers": {"accept": PARQUET}}])
-def test_results_are_parquet_where_asked(jobs_client, done, tmp_path, asked) -> None:
-    """By a parameter, or by the header."""
+def test_results_are_parquet_on_request(jobs_client, done, tmp_path, asked) -> None:
+    """Results are Parquet if the parameter or the header asks for it."""
     response = jobs_client("GET", f"/{done}/results", **asked)
     (tmp_path / "r.parquet").write_bytes(response.content)
     with duckdb.connect() as base:
@@ -254,23 +248,23 @@ def test_results_are_parquet_where_asked(jobs_client, done, tmp_path, asked) -> 
 
 @pytest.mark.parametrize("asked", ["ndjson", "parquet"])
 @pytest.mark.parametrize("lost", [0, 1])
-def test_results_of_which_the_store_lost_a_part_are_refused(jobs_client, jobs_store, done, asked, lost) -> None:
+def test_incomplete_results_are_refused(jobs_client, jobs_store, done, asked, lost) -> None:
     """If the store lost a part of a job's results, they get 404 instead of the other parts."""
     jobs_store.remove(f"out/{done}/{lost:08d}")
     assert jobs_client("GET", f"/{done}/results?format={asked}").status_code == 404
 
 
-def test_explanations_are_only_for_those_who_may_have_them(jobs_client, done) -> None:
-    """Whoever else may see the job: an administrator without the scope gets a 403."""
+def test_results_with_explanations_need_the_scope(jobs_client, done) -> None:
+    """Results with explanations need the scope `explain`, also for administrators."""
     assert jobs_client("GET", f"/{done}", caller=OWNER).status_code == 200
     assert jobs_client("GET", f"/{done}/results", caller=OWNER).status_code == 403
 
 
 def test_an_unknown_form_of_results_is_refused(jobs_client, done) -> None:
-    """By its name."""
+    """An unknown format of results is refused by its name."""
     assert jobs_client("GET", f"/{done}/results?format=csv").json()["errors"][0]["pointer"] == "/format"
 
 
-def test_a_view_is_as_the_type_says(jobs_client) -> None:
-    """Every field, none more."""
+def test_a_view_has_the_fields_of_its_type(jobs_client) -> None:
+    """The response has every field of the type, and no others."""
     assert msgspec.convert(jobs_client.submit().json(), JobView, strict=True)

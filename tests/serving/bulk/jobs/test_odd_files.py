@@ -150,7 +150,7 @@ ODD = {
 
 @pytest.fixture
 def runner(jobs_repository, service) -> JobRunner:
-    """Return a worker that is never told to stop."""
+    """Return a worker that is never stopped."""
     return JobRunner(jobs_repository, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=5))
 
 
@@ -204,7 +204,7 @@ def items_of(repository, job: Job) -> list[dict]:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_odd_file_ends_its_own_job_alone(
+def test_an_odd_file_does_not_affect_other_jobs(
     runner, jobs_repository, jobs_store, submit, request_, tmp_path, name
 ) -> None:
     """An odd file's rows are refused or its job fails with a reason; the same worker then completes the next job."""

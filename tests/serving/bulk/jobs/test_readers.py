@@ -1,4 +1,4 @@
-"""Input of jobs, in its three forms."""
+"""Input of jobs in its three formats."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def of(kind: str, parts: list[bytes], settings: JobSettings = SETTINGS, **option
 
 @given(st.lists(st.binary(max_size=40), max_size=8), st.integers(1, 30), st.booleans())
 def test_pieces_together_are_the_upload(parts, size, lines) -> None:
-    """However it arrives, and wherever it is cut."""
+    """The pieces together are the upload, however it is divided."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "PIECE_BYTES", size)
         cutter = reading.Cutter(lines=lines)
@@ -61,7 +61,7 @@ def test_pieces_together_are_the_upload(parts, size, lines) -> None:
 
 
 def test_a_line_longer_than_a_piece_stays_whole(monkeypatch) -> None:
-    """It is a piece of its own, with what was before it."""
+    """A line longer than a piece is one piece, and the lines before it are another."""
     monkeypatch.setattr(reading, "PIECE_BYTES", 4)
     cutter = reading.Cutter(lines=True)
     assert [*cutter.feed(b"123456"), *cutter.feed(b"78\n9\n"), *cutter.end()] == [b"12345678\n", b"9\n"]
@@ -103,7 +103,7 @@ def test_a_piece_has_at_most_500_rows() -> None:
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_file_is_read_on_where_its_results_end(tmp_path, kind) -> None:
+def test_a_reopened_file_continues_at_its_position(tmp_path, kind) -> None:
     """A file that is reopened at any returned position yields the rest of its rows."""
     if kind == "csv":
         parts = [b'customer_id,a\n"c\n', b'0",1\r\n\n', *(b"c-%d,2\n" % i for i in range(1200))]
@@ -178,7 +178,7 @@ def test_a_callers_parquet_reads_no_other_file(tmp_path) -> None:
 
 
 def test_csv_gives_a_feature_a_column() -> None:
-    """An empty cell is missing, and one that is no number is left for the request's reader to refuse by name."""
+    """Each feature has a column; an empty cell is missing, and the parser refuses other texts by name."""
     text = "\ufeffcustomer_id,age,cash_share\r\nc-1,30,\r\nc-2,x, 0.5 \r\n".encode()
     assert of("csv", [text[:9], text[9:]]) == [
         {"customer_id": "c-1", "features": {"age": 30.0, "cash_share": None}},
@@ -187,20 +187,20 @@ def test_csv_gives_a_feature_a_column() -> None:
 
 
 def test_csv_may_hold_whole_requests() -> None:
-    """In a column `request`, even over several lines."""
+    """A column `request` has whole requests, which may have several lines."""
     assert of("csv", [b'request\n"{""customer_id"":\n""c""}"\n']) == [{"customer_id": "c"}]
 
 
 @pytest.mark.parametrize("row", ["c,1,2", "c"])
 def test_a_csv_row_of_another_length_than_the_header_is_refused(row) -> None:
-    """Whose cell is whose can't be known; the line is named."""
+    """A row with more or fewer cells than the header is refused by its line."""
     with pytest.raises(InputError, match="line 3"):
         of("csv", [f"customer_id,a\nb,1\n{row}\n".encode()])
 
 
 @pytest.mark.parametrize("text", [b"", b"a,b\n1,2\n", b"customer_id,a\n\xff,1\n", b"customer_id,c\n1,2\n"])
-def test_what_isnt_such_csv_is_refused(text) -> None:
-    """No header, another header, bytes that aren't text, or no column that is read."""
+def test_invalid_csv_is_refused(text) -> None:
+    """A missing or unknown header, bytes that are not text, and files without a known column are refused."""
     with pytest.raises(InputError):
         of("csv", [text])
 
@@ -259,7 +259,7 @@ def test_csv_may_say_that_a_history_is_incomplete() -> None:
     assert ["history_complete" in row for row in rows] == [True, True, False, True]
 
 
-def test_only_columns_that_are_read_must_have_names_of_their_own() -> None:
+def test_ignored_columns_may_share_a_name() -> None:
     """Ignored columns may share a name, such as the empty names that spreadsheets write after the last column."""
     assert of("csv", [b"customer_id,a,,,\nc,1,,,\n"]) == [{"customer_id": "c", "features": {"a": 1}}]
     for header in ("customer_id,a,a", "customer_id,customer_id,a", "request,request"):
@@ -291,7 +291,7 @@ def test_a_header_without_the_columns_is_refused_with_what_it_has(header, why) -
 
 
 def parquet(tmp_path, query: str) -> list[bytes]:
-    """What a query gives, as Parquet in two pieces."""
+    """Return a query's result as Parquet, as two pieces."""
     path = tmp_path / "x.parquet"
     with duckdb.connect() as base:
         base.sql(query).write_parquet(str(path))
@@ -300,13 +300,13 @@ def parquet(tmp_path, query: str) -> list[bytes]:
 
 
 def test_parquet_gives_a_feature_a_column(tmp_path) -> None:
-    """Numbers to the bit, nulls as missing."""
+    """Numbers are read exactly, and nulls are missing."""
     made = parquet(tmp_path, "SELECT 'c' AS customer_id, 0.1::DOUBLE AS age, NULL::DOUBLE AS transactions")
     assert of("parquet", made) == [{"customer_id": "c", "features": {"age": 0.1, "transactions": None}}]
 
 
 def test_parquet_holds_requests_in_nested_columns(tmp_path) -> None:
-    """Times without a zone are UTC."""
+    """Nested columns are read; times without a zone are UTC."""
     (tmp_path / "rows.ndjson").write_text(json.dumps(ROW))
     with duckdb.connect() as base:
         base.read_json(str(tmp_path / "rows.ndjson")).write_parquet(str(tmp_path / "rows.parquet"))
@@ -317,7 +317,7 @@ def test_parquet_holds_requests_in_nested_columns(tmp_path) -> None:
 
 
 def test_parquet_holds_transactions_as_columns(tmp_path) -> None:
-    """A list each."""
+    """Transactions may be a struct of lists."""
     made = parquet(
         tmp_path,
         "SELECT 'c' AS customer_id, {'locale': NULL} AS profile,"
@@ -327,8 +327,8 @@ def test_parquet_holds_transactions_as_columns(tmp_path) -> None:
     assert row["transactions"] == {"amount": [1.5], "created_at": ["2024-08-21 08:33:50Z"]}
 
 
-def test_what_isnt_such_parquet_is_refused(tmp_path) -> None:
-    """Other bytes, or no customer_id."""
+def test_invalid_parquet_is_refused(tmp_path) -> None:
+    """Other bytes, and a file without customer_id, are refused."""
     with pytest.raises(InputError, match="Parquet"):
         of("parquet", [b"PAR1 or not"])
     with pytest.raises(InputError, match="customer_id"):
@@ -336,7 +336,7 @@ def test_what_isnt_such_parquet_is_refused(tmp_path) -> None:
 
 
 def test_results_become_parquet(tmp_path) -> None:
-    """Status, answer and problem, with nulls where there is none."""
+    """Results have status, answer and problem, with nulls for missing ones."""
     lines = [b'{"status":200,"answer":{"probability":0.1}}\n', b'{"status":422,"problem":{"title":"t"}}\n']
     to_parquet([pack(lines)], tmp_path / "out.parquet", SETTINGS)
     with duckdb.connect() as base:
@@ -348,7 +348,7 @@ def test_results_become_parquet(tmp_path) -> None:
 
 
 def test_no_results_become_parquet_without_rows(tmp_path) -> None:
-    """A file of a header alone is a job without a row: its Parquet has the columns and nothing in them."""
+    """The results of a file without rows are Parquet with columns and no rows."""
     to_parquet([], tmp_path / "out.parquet", SETTINGS)
     with duckdb.connect() as base:
         found = base.read_parquet(str(tmp_path / "out.parquet"))
@@ -356,7 +356,7 @@ def test_no_results_become_parquet_without_rows(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["2024-01-01", "12:30:00", "ABCDEF01-2345-6789-ABCD-EF0123456789", "007"])
-def test_customers_keep_their_names_in_parquet(tmp_path, name) -> None:
+def test_customer_ids_stay_texts_in_parquet(tmp_path, name) -> None:
     """A customer_id that looks like a date, a time, a UUID or a number stays the text that it is."""
     lines = [json.dumps({"status": 200, "answer": {"customer_id": name}}).encode()]
     to_parquet([pack(lines)], tmp_path / "out.parquet", SETTINGS)

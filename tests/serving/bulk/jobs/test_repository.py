@@ -18,7 +18,7 @@ class Clock:
     now = 1000.0
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
 
@@ -43,47 +43,47 @@ def repository(store, clock) -> JobRepository:
 
 
 def job(**fields) -> Job:
-    """A job of two pieces, of which nothing is done."""
+    """A job of two pieces, none of them done."""
     given = {"job_id": "j", "caller": "a", "explain": True, "format": "ndjson", "pieces": 2, "rows": 3}
     return Job(**(given | {"created": 1000.0, "expires": 1100.0} | fields))
 
 
 def test_a_job_is_found_until_it_expires(repository, clock) -> None:
-    """Then it is as if it had never been."""
+    """An expired job is unknown."""
     repository.add(job())
     assert repository.get("j") == job()
     clock.now = 1100.0
     assert (repository.get("j"), repository.open(), repository.of("a")) == (None, [], [])
 
 
-def test_a_caller_sees_their_own_in_order(repository) -> None:
-    """The oldest first; identifiers begin with the time."""
+def test_a_caller_lists_only_own_jobs_in_order(repository) -> None:
+    """The list has the caller's own jobs, the oldest first."""
     for name, caller in (("1", "a"), ("3", "a"), ("2", "a"), ("0", "b")):
         repository.add(job(job_id=name, caller=caller))
     assert [each.job_id for each in repository.of("a")] == ["1", "2", "3"]
 
 
-def test_a_change_is_seen_by_all_who_share_the_store(repository, store) -> None:
-    """There is no copy in a process."""
+def test_a_change_is_visible_to_every_process(repository, store) -> None:
+    """A change is visible to every process that shares the store."""
     repository.add(job())
     repository.change("j", state="running", done=2)
     assert JobRepository(store).get("j") is not None
     assert JobRepository(store, clock=repository.clock).get("j") == job(state="running", done=2)
 
 
-def test_what_has_ended_changes_no_more(repository) -> None:
-    """A worker that counts on after a cancellation counts for nothing."""
+def test_an_ended_job_does_not_change(repository) -> None:
+    """A job that has ended does not change."""
     repository.add(job())
     ended = repository.end("j", state="cancelled")
     assert repository.change("j", done=3) == ended == job(state="cancelled", ended=1000.0)
 
 
 def test_two_changes_at_once_are_both_kept(repository, store, clock) -> None:
-    """Whoever finds that another was first looks again."""
+    """Two concurrent changes are both stored."""
     repository.add(job())
 
     class Contended(FileStore):
-        """A store in which somebody else changes the job between reading and writing."""
+        """A store in which another process changes the job between reading and writing."""
 
         def get(self, key: str) -> bytes | None:
             found = store.get(key)
@@ -101,8 +101,8 @@ def test_two_changes_at_once_are_both_kept(repository, store, clock) -> None:
 
 
 @pytest.mark.parametrize(("state", "left"), [("done", ["out/j/00000000"]), ("cancelled", []), ("failed", [])])
-def test_an_ended_job_leaves_only_results_that_are_whole(repository, store, state, left) -> None:
-    """Input holds people's data, and half of the results would be taken for all."""
+def test_an_ended_job_keeps_only_complete_results(repository, store, state, left) -> None:
+    """A job that ends loses its input, and its results unless it is done."""
     repository.add(job())
     repository.put_input("j", 0, b"{}", seconds=100)
     repository.put_results(job(), 0, b"{}\n")
@@ -124,7 +124,7 @@ def test_ending_a_large_job_takes_a_moment(repository, store) -> None:
 
 
 def test_results_come_in_the_order_of_the_input(repository) -> None:
-    """Even beyond nine pieces."""
+    """Results are in the order of the input, also with more than nine pieces."""
     many = job(pieces=12, next_piece=12)
     for place in reversed(range(12)):
         repository.put_results(many, place, b"%d\n" % place)
@@ -132,7 +132,7 @@ def test_results_come_in_the_order_of_the_input(repository) -> None:
 
 
 def test_a_job_has_one_worker_until_the_lease_runs_out(repository, clock) -> None:
-    """One who died is followed by another, and then has nothing to renew or give back."""
+    """Another worker takes the job when the lease has expired; the first one can no longer renew or release it."""
     first = repository.take("j")
     assert repository.take("j") is None
     clock.now += 9
@@ -147,20 +147,16 @@ def test_a_job_has_one_worker_until_the_lease_runs_out(repository, clock) -> Non
     assert repository.take("j") is not None
 
 
-def test_a_view_tells_rate_and_time_left() -> None:
-    """Of what is done so far."""
-    shown = view(job(state="running", done=2, rows=12, started=1000.0), "/jobs", now=1004.0)
-    assert (shown.rate, shown.seconds_left, shown.results) == (0.5, 20.0, None)
-    assert shown.created_at == "1970-01-01T00:16:40Z"
-
-
-def test_a_view_of_one_that_waits_knows_no_rate() -> None:
-    """Null, rather than a guess."""
-    shown = view(job(rows=None), "/jobs", now=1004.0)
-    assert (shown.rate, shown.seconds_left, shown.rows) == (None, None, None)
-
-
-def test_a_view_of_one_that_is_done_names_its_results() -> None:
-    """And its rate is that of its whole run."""
-    shown = view(job(state="done", done=3, started=1000.0, ended=1006.0), "/jobs", now=1090.0)
-    assert (shown.rate, shown.seconds_left, shown.results) == (0.5, None, "/jobs/j/results")
+@pytest.mark.parametrize(
+    ("fields", "now", "rate", "left", "results"),
+    [
+        ({"rows": None}, 1004.0, None, None, None),
+        ({"state": "running", "done": 2, "rows": 12, "started": 1000.0}, 1004.0, 0.5, 20.0, None),
+        ({"state": "done", "done": 3, "started": 1000.0, "ended": 1006.0}, 1090.0, 0.5, None, "/jobs/j/results"),
+    ],
+)
+def test_a_view_has_the_known_values(fields, now, rate, left, results) -> None:
+    """The view has the rate once a row is done, the time left while the job runs, and the results once it is done."""
+    shown = view(job(**fields), "/jobs", now=now)
+    assert (shown.rate, shown.seconds_left, shown.results) == (rate, left, results)
+    assert (shown.rows, shown.created_at) == (fields.get("rows", 3), "1970-01-01T00:16:40Z")

@@ -1,4 +1,4 @@
-"""The work on jobs, in this process and in one of its own."""
+"""The worker of jobs, in this process and in a separate one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from customer_risk.serving.telemetry.logs import LogSettings
 
 @pytest.fixture
 def put_up(jobs_repository):
-    """Put a job up: the lines of each piece."""
+    """Add a job; each argument has the lines of a piece."""
 
     def make(*pieces: bytes, **fields) -> str:
         now = jobs_repository.clock()
@@ -44,7 +44,7 @@ def put_up(jobs_repository):
 
 @pytest.fixture
 def runner(jobs_repository, service) -> JobRunner:
-    """A worker that nobody stops."""
+    """A worker that is never stopped."""
     return JobRunner(jobs_repository, Exchange(service), lambda: False, settings=JobSettings(lease_seconds=1))
 
 
@@ -59,7 +59,7 @@ def line(request: dict, customer_id: str) -> bytes:
 
 
 def test_every_row_is_answered_or_refused_in_order(runner, jobs_repository, put_up, request_) -> None:
-    """A bad one is told with its problem and spoils no other."""
+    """Each row is answered or refused, in order; a refused row does not affect the others."""
     job_id = put_up(line(request_, "a") + b"{nonsense\n", b'{"customer_id":3}\n' + line(request_, "b"))
     assert runner.work()
     job = jobs_repository.get(job_id)
@@ -72,7 +72,7 @@ def test_every_row_is_answered_or_refused_in_order(runner, jobs_repository, put_
 
 @pytest.mark.parametrize("explain", [True, False])
 def test_answers_are_those_of_a_request(runner, jobs_repository, put_up, request_, service, explain) -> None:
-    """With as much of the reasons as the caller may see."""
+    """Answers equal those to single requests, with explanations if the caller may see them."""
     job_id = put_up(line(request_, "a"), explain=explain)
     runner.work()
     (found,) = outcomes(jobs_repository, job_id)
@@ -84,7 +84,7 @@ def test_answers_are_those_of_a_request(runner, jobs_repository, put_up, request
 
 
 def test_csv_is_turned_into_requests_first(runner, jobs_repository, put_up, service) -> None:
-    """Its rows are then known."""
+    """The rows of a CSV file become requests, and their number is then known."""
     header = ",".join(("customer_id", *service.names()))
     text = f"{header}\nc-1{',' * len(service.names())}\n".encode()
     job_id = put_up(text[:20], text[20:], format="csv")
@@ -94,7 +94,7 @@ def test_csv_is_turned_into_requests_first(runner, jobs_repository, put_up, serv
 
 
 def _rows(tmp_path, format_: str) -> bytes:
-    """Two customers, of whom the second has no id, with a bad feature and a column that isn't read."""
+    """Two customers, of whom the second has no id, with a bad feature and an unknown column."""
     rows = "SELECT 'c-1' AS customer_id, 1e300 AS age_years, 3 AS Remark UNION ALL SELECT NULL, 1e300, 3"
     if format_ == "ndjson":
         return b'{"customer_id": "c-1", "features": {"age_years": 1e300}}\n{"features": {"age_years": 1e300}}\n'
@@ -124,8 +124,8 @@ def test_a_job_lists_the_columns_that_it_ignores(runner, jobs_repository, put_up
 
 
 @pytest.mark.parametrize("format_", ["csv", "parquet"])
-def test_a_file_that_isnt_what_it_says_fails_the_job(runner, jobs_repository, jobs_store, put_up, format_) -> None:
-    """With the problem, and without results."""
+def test_a_file_in_another_format_fails_the_job(runner, jobs_repository, jobs_store, put_up, format_) -> None:
+    """A file in another format fails its job with a problem, without results."""
     job_id = put_up(b"\xff\xfe", format=format_)
     assert runner.work()
     job = jobs_repository.get(job_id)
@@ -133,8 +133,8 @@ def test_a_file_that_isnt_what_it_says_fails_the_job(runner, jobs_repository, jo
     assert (jobs_store.keys("in/"), jobs_store.keys("out/"), runner.work()) == ([], [], False)
 
 
-def test_a_worker_that_died_is_followed_where_it_left_off(runner, jobs_repository, put_up, request_) -> None:
-    """Pieces that it answered aren't answered again, and one that it began is, in the same place."""
+def test_the_next_worker_continues_after_a_death(runner, jobs_repository, put_up, request_) -> None:
+    """After a worker died, the next one continues with the piece that has no results."""
     job_id = put_up(line(request_, "a"), line(request_, "b"))
     job = jobs_repository.change(job_id, state="running", next_piece=1, done=1, started=jobs_repository.clock())
     jobs_repository.put_results(job, 0, b'{"status":200}\n')
@@ -144,8 +144,8 @@ def test_a_worker_that_died_is_followed_where_it_left_off(runner, jobs_repositor
     assert jobs_repository.get(job_id).done == 2
 
 
-def test_a_job_that_somebody_works_on_is_left_to_them(runner, jobs_repository, put_up, request_) -> None:
-    """Until their lease runs out."""
+def test_a_job_with_a_lease_is_not_taken(runner, jobs_repository, put_up, request_) -> None:
+    """A job with another worker's lease is not taken until the lease expires."""
     put_up(line(request_, "a"))
     jobs_repository.take("j")
     assert not runner.work()
@@ -154,7 +154,7 @@ def test_a_job_that_somebody_works_on_is_left_to_them(runner, jobs_repository, p
 
 
 def test_work_stops_between_two_pieces(jobs_repository, service, put_up, request_) -> None:
-    """The rest stays for the next worker."""
+    """A worker that is stopped leaves the remaining pieces to the next worker."""
     put_up(line(request_, "a"), line(request_, "b"))
     JobRunner(
         jobs_repository,
@@ -167,8 +167,8 @@ def test_work_stops_between_two_pieces(jobs_repository, service, put_up, request
     assert jobs_repository.take("j") is not None
 
 
-def test_a_cancelled_job_is_left_off(jobs_repository, jobs_store, service, put_up, request_) -> None:
-    """After the piece that was under way, and nothing of it stays."""
+def test_a_cancelled_job_stops_after_the_current_piece(jobs_repository, jobs_store, service, put_up, request_) -> None:
+    """A job that is cancelled during a piece stops after it and leaves no data."""
 
     def cancel() -> bool:
         jobs_repository.end("j", state="cancelled")
@@ -179,11 +179,13 @@ def test_a_cancelled_job_is_left_off(jobs_repository, jobs_store, service, put_u
     assert (jobs_repository.get("j").state, jobs_repository.open(), jobs_store.keys("out/")) == ("cancelled", [], [])
 
 
-def test_results_on_their_way_to_a_cancelled_job_go_too(jobs_repository, jobs_store, put_up, request_, service) -> None:
-    """A cancellation in the middle of a piece leaves nothing of anybody in the store."""
+def test_results_stored_after_a_cancellation_are_deleted(
+    jobs_repository, jobs_store, put_up, request_, service
+) -> None:
+    """Results that are stored after a cancellation are deleted."""
 
     class Slow:
-        """Answers, and hears of a cancellation meanwhile."""
+        """A service that takes time for each row."""
 
         def answer(self, body: bytes, *, at: str = ""):
             jobs_repository.end("j", state="cancelled")
@@ -195,7 +197,7 @@ def test_results_on_their_way_to_a_cancelled_job_go_too(jobs_repository, jobs_st
 
 
 @pytest.mark.parametrize("format_", ["ndjson", "csv"])
-def test_an_unexpected_fault_fails_its_job_alone(jobs_repository, service, put_up, request_, format_, caplog) -> None:
+def test_an_unexpected_fault_fails_only_its_job(jobs_repository, service, put_up, request_, format_, caplog) -> None:
     """The cause of an unexpected fault is logged and hidden from the caller; another caller's job is done."""
 
     class Poisoned(JobRepository):
@@ -218,7 +220,9 @@ def test_an_unexpected_fault_fails_its_job_alone(jobs_repository, service, put_u
     assert "a secret" in caplog.text
 
 
-def test_a_job_that_cant_be_decoded_holds_up_no_other(runner, jobs_repository, jobs_store, put_up, request_) -> None:
+def test_a_job_that_cant_be_decoded_does_not_block_others(
+    runner, jobs_repository, jobs_store, put_up, request_
+) -> None:
     """A job that can't be decoded, such as one of a newer version, doesn't block other jobs."""
     put_up(line(request_, "a"), job_id="1")
     put_up(line(request_, "a"), job_id="2")
@@ -230,7 +234,7 @@ def test_a_job_that_cant_be_decoded_holds_up_no_other(runner, jobs_repository, j
 
 
 @pytest.mark.parametrize("error", [NotReady("No model.", remedy="Wait."), StoreUnavailable()])
-def test_a_job_that_must_wait_holds_up_no_other(jobs_repository, service, put_up, request_, error) -> None:
+def test_a_job_that_must_wait_does_not_block_others(jobs_repository, service, put_up, request_, error) -> None:
     """A job that must wait stays queued, doesn't block other jobs, and isn't counted as having ended the worker."""
 
     class Waiting:
@@ -255,7 +259,7 @@ def test_a_job_without_enough_memory_goes_to_another_process_first(jobs_reposito
     """A job whose memory runs out is done by the next process, before older jobs; if that also runs out, it fails."""
 
     class Hungry:
-        """A service that runs out of memory over one customer, as often as it is told."""
+        """A service that runs out of memory for one customer a number of times."""
 
         times = 1
 
@@ -313,7 +317,7 @@ def test_clients_take_turns(jobs_repository, service, put_up, request_) -> None:
 
 
 @pytest.mark.parametrize("format_", ["csv", "parquet"])
-def test_a_file_that_is_read_takes_turns_too(jobs_repository, service, put_up, tmp_path, format_) -> None:
+def test_turns_of_a_file_keep_the_order_of_rows(jobs_repository, service, put_up, tmp_path, format_) -> None:
     """Each row of a file gets one result, in order, whichever worker reads the next piece."""
     content = b"customer_id,age_years\n" + b"".join(b"c-%d,1\n" % place for place in range(1200))
     if format_ == "parquet":
@@ -341,7 +345,7 @@ def test_a_file_that_is_read_takes_turns_too(jobs_repository, service, put_up, t
         (JobSettings(lease_seconds=1, most_result_bytes=100), "most_result_bytes"),
     ],
 )
-def test_what_a_file_becomes_is_bounded(jobs_repository, jobs_store, service, put_up, settings, said) -> None:
+def test_a_job_beyond_a_bound_fails(jobs_repository, jobs_store, service, put_up, settings, said) -> None:
     """A job beyond a bound fails, its problem names the setting, and its input and results are deleted."""
     put_up(b"customer_id,age_years\nc,1\nd,2\n", format="csv")
     JobRunner(jobs_repository, Exchange(service), lambda: False, settings=settings).work()
@@ -359,9 +363,7 @@ def test_reading_that_takes_too_long_fails_the_job(jobs_repository, service, put
     assert (job.state, "most_read_seconds" in job.problem.detail) == ("failed", True)
 
 
-def test_a_worker_without_work_deletes_what_a_cancelled_job_has_left(
-    runner, jobs_repository, jobs_store, put_up
-) -> None:
+def test_an_idle_worker_deletes_data_of_cancelled_jobs(runner, jobs_repository, jobs_store, put_up) -> None:
     """A worker deletes the rest of a cancelled job, even if it found nothing to delete just before."""
     assert not runner.work()
     put_up(*[bytes(2**20)] * 100)
@@ -375,7 +377,7 @@ def test_a_worker_without_work_deletes_what_a_cancelled_job_has_left(
 
 
 @pytest.mark.parametrize("what", ["cancelled", "stopped"])
-def test_work_is_left_off_within_a_piece(jobs_repository, jobs_store, service, put_up, request_, what) -> None:
+def test_work_stops_within_a_piece(jobs_repository, jobs_store, service, put_up, request_, what) -> None:
     """Work stops between two rows of a piece, within a second, and the attempt isn't counted."""
     stopping = threading.Event()
 
@@ -428,15 +430,15 @@ def test_a_job_stored_before_attempts_were_counted_is_done(
     assert (jobs_repository.get("j").state, len(outcomes(jobs_repository, "j"))) == ("done", 2)
 
 
-def test_input_that_is_gone_fails_the_job(runner, jobs_repository, put_up) -> None:
-    """Nobody waits for what won't come."""
+def test_lost_input_fails_the_job(runner, jobs_repository, put_up) -> None:
+    """A job whose input is lost fails."""
     put_up(b"{}\n", pieces=2)
     runner.work()
     assert (jobs_repository.get("j").state, jobs_repository.get("j").problem.status) == ("failed", 503)
 
 
 def test_without_a_model_no_row_is_refused(jobs_repository, put_up, request_) -> None:
-    """The job waits: its rows aren't to blame."""
+    """Without a model the job waits, and no row is refused."""
     put_up(line(request_, "a"))
     assert JobRunner(
         jobs_repository, Exchange(Service("customer-risk")), lambda: False, settings=JobSettings(lease_seconds=1)
@@ -474,7 +476,7 @@ def test_a_process_that_is_busy_ends_after_its_server(tmp_path) -> None:
 
 
 def test_the_process_works_until_its_input_ends(jobs_repository, put_up, request_, bundle, tmp_path) -> None:
-    """It works at a lower priority than the server."""
+    """The worker process has a low priority and ends with its standard input."""
     put_up(line(request_, "a"))
     process = start_process(bundle, tmp_path)
     deadline = time.monotonic() + 600

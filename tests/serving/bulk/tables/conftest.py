@@ -23,10 +23,6 @@ _PROFILE = (
     " phone_number_country_code VARCHAR, document_issuing_country VARCHAR, locale VARCHAR, date_of_birth DATE,"
     " gender VARCHAR)"
 )
-NESTED = (
-    f"{{customer_id: 'VARCHAR', profile: '{_PROFILE}', transactions: '{_TRANSACTION}', history_complete: 'BOOLEAN'}}"
-)
-
 _NESTED = {"customer_id": "VARCHAR", "profile": _PROFILE, "transactions": _TRANSACTION, "history_complete": "BOOLEAN"}
 
 
@@ -49,5 +45,5 @@ def to_parquet(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def customers(request_: dict[str, Any]) -> Callable[[int], list[dict[str, Any]]]:
-    """Make so many sound requests, with ids of their own."""
+    """Return a number of valid requests with different ids."""
     return lambda count: [request_ | {"customer_id": f"c-{number}"} for number in range(count)]

@@ -1,4 +1,4 @@
-"""The query of a run over a table of BigQuery."""
+"""The query of a run over a BigQuery table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a table's columns to requests."""
+"""Requests are made from the columns of a table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def requests(tmp_path):
 
 
 def test_nested_columns_are_a_request_s_own_fields(requests) -> None:
-    """Nulls within stay, a null column is left out, other columns are ignored."""
+    """Nested columns become fields of the request; null columns are left out, other columns ignored."""
     rows = """SELECT 'c-1' AS customer_id, {'occupation': NULL::VARCHAR, 'is_pep': true} AS profile,
         [{'id': 't-1', 'amount': 1.5}] AS transactions, true AS history_complete, 3 AS age
         UNION ALL SELECT 'c-2', NULL, [], NULL, 4"""
@@ -47,22 +47,22 @@ def test_nested_columns_are_a_request_s_own_fields(requests) -> None:
     ]
 
 
-def test_a_flat_profile_is_gathered(requests) -> None:
-    """Of the columns that a profile has."""
+def test_columns_of_profile_fields_become_the_profile(requests) -> None:
+    """Columns with names of profile fields become the profile."""
     rows = "SELECT 'c-1' AS customer_id, 'STUDENTS' AS occupation, [{'id': 't-1'}] AS transactions, 3 AS age"
     assert requests(rows) == [
         {"customer_id": "c-1", "profile": {"occupation": "STUDENTS"}, "transactions": [{"id": "t-1"}]}
     ]
 
 
-def test_features_are_those_that_the_model_wants(requests) -> None:
-    """A null is missing; a column that no feature is called is ignored; so is one of a feature not wanted."""
+def test_the_models_features_are_read(requests) -> None:
+    """The model's features are read; nulls are missing, and other columns are ignored."""
     rows = "SELECT 'c-1' AS customer_id, NULL::DOUBLE AS a, 2 AS b, 0.5 AS c"
     assert requests(rows) == [{"customer_id": "c-1", "features": {"a": None, "b": 2}}]
 
 
-def test_a_customer_may_be_a_number_or_have_none(requests) -> None:
-    """The one becomes a text, the other is refused by the request's reader."""
+def test_a_customer_id_may_be_a_number_or_null(requests) -> None:
+    """A numeric id becomes a text; a null is left to the parser to refuse."""
     rows = "SELECT 7 AS customer_id, 1 AS a, 2 AS b UNION ALL SELECT NULL, 1, 2"
     assert [each["customer_id"] for each in requests(rows)] == ["7", None]
 
@@ -100,7 +100,7 @@ def test_ids_that_look_like_times_stay_as_they_are(requests) -> None:
 
 
 def test_timestamps_of_transactions_as_columns_have_a_zone(requests) -> None:
-    """A list of timestamps is a list of times."""
+    """Timestamps in lists become times in UTC."""
     (request,) = requests(
         "SELECT 'c' AS customer_id, {'created_at': [TIMESTAMP '2024-08-26 10:33:50', NULL]} AS transactions"
     )
@@ -121,13 +121,13 @@ def test_timestamps_of_transactions_as_columns_have_a_zone(requests) -> None:
         ),
     ],
 )
-def test_a_table_of_no_form_is_said(columns, why) -> None:
-    """With what it lacks."""
+def test_a_table_of_no_form_is_refused(columns, why) -> None:
+    """The error for a table of no form says what it lacks."""
     with pytest.raises(UnusableInput, match=f"the table.*{why}"):
         request_of(columns, ("a", "b"), DUCKDB, "the table")
 
 
-def test_a_quote_in_a_name_stays_within_it() -> None:
+def test_a_column_name_is_never_read_as_sql() -> None:
     """A column's name is never read as SQL."""
     columns = {"customer_id": TEXT, "transactions": Kind("nested")}
     assert '"a" b"' not in request_of(columns | {'a" b': REAL}, ('a" b',), DUCKDB, "t")
@@ -135,15 +135,15 @@ def test_a_quote_in_a_name_stays_within_it() -> None:
     assert r"`a\` b\\`" in request_of({"customer_id": TEXT, "a` b\\": TEXT}, ("a` b\\",), BIGQUERY, "t")
 
 
-def test_columns_that_are_left_out_are_named(caplog) -> None:
-    """So that who forgot to call one by its name finds out."""
+def test_ignored_columns_are_logged(caplog) -> None:
+    """The log names the ignored columns."""
     caplog.set_level("INFO", "serving.batch")
     request_of({"customer_id": TEXT, "a": REAL, "B": REAL, "C": Kind("nested")}, ("a",), DUCKDB, "t")
     assert caplog.messages == ["t: no request has the columns B, C, which are ignored"]
 
 
 def test_nan_among_bigquery_s_nested_features_is_missing() -> None:
-    """Which BigQuery writes as a text."""
+    """A NaN in nested features of BigQuery, which is a text in its JSON, is missing."""
     nested = {"customer_id": TEXT, "features": bigquery_kind(SchemaField("features", "RECORD"))}
     made = request_of(nested, (), BIGQUERY, "t")
     assert """REGEXP_REPLACE(TO_JSON_STRING(`features`), r':"NaN"', r':null')""" in made
@@ -161,7 +161,7 @@ def test_bigquery_reads_numerics_as_numbers() -> None:
 
 @pytest.mark.parametrize("born", ["TIMESTAMP", "DATETIME", "DATE", "STRING"])
 def test_bigquery_takes_a_birth_at_midnight_as_its_date(born) -> None:
-    """A time becomes its date in a nested profile and in a flat one; a date or a text is left unchanged."""
+    """A time at midnight becomes its date in a nested and in a flat profile; dates and texts are unchanged."""
     kind = bigquery_kind(SchemaField("date_of_birth", born))
     rows = {"customer_id": TEXT, "transactions": Kind("nested")}
     nested = rows | {"profile": Kind("nested", "RECORD", {"date_of_birth": kind})}

@@ -19,7 +19,7 @@ from customer_risk.serving.bulk.tables.outputs.settings import BigQueryOutput, F
     ],
 )
 def test_an_input_that_cannot_be_used_is_named(settings, said) -> None:
-    """The message begins with the input's setting; nothing is asked of any server."""
+    """The message begins with the setting of the input; no request is sent."""
     with pytest.raises(ConfigError, match=f"^{said}"):
         open_source(settings, "batch-2026-11-21", ())
 
@@ -33,13 +33,13 @@ def test_an_input_that_cannot_be_used_is_named(settings, said) -> None:
     ],
 )
 def test_an_output_that_cannot_be_used_is_named(settings, said) -> None:
-    """The message begins with the output's setting; nothing is asked of any server."""
+    """The message begins with the setting of the output; no request is sent."""
     with pytest.raises(ConfigError, match=f"^{said}"):
         open_output(settings, "batch-2026-11-21", "2026-11-21")
 
 
 def test_a_check_that_fails_names_the_output(tmp_path) -> None:
-    """Folders are the record's too; the message names the setting of the batch."""
+    """A failed check names the setting of the output."""
     (tmp_path / "file").write_bytes(b"")
     output = open_output(FolderOutput(path=str(tmp_path / "file")), "batch-2026-11-21", "2026-11-21")
     with pytest.raises(ConfigError, match=r"^output: the folder"):
@@ -54,7 +54,7 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS)
 def test_missing_credentials_name_the_end_that_needs_them(end, tmp_path, monkeypatch) -> None:
-    """A batch that reads and writes Google's services says which of both has no credentials."""
+    """The message about missing credentials names the input or the output."""
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(ConfigError, match=f"^{end}: gcs: there are no credentials"):
         ENDS[end]()

@@ -1,7 +1,8 @@
-"""`customer-risk batch`: exit codes, and what is said."""
+"""`customer-risk batch`: exit codes and messages."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import signal
@@ -11,14 +12,13 @@ from click.testing import CliRunner
 
 from customer_risk.model.errors import ConfigError
 from customer_risk.serving.bulk.tables import main
-from customer_risk.serving.bulk.tables.run_date import JOB
 from customer_risk.serving.bulk.tables.settings import load_settings
 from customer_risk.serving.cli.commands import batch
 
 
 @pytest.fixture(autouse=True)
 def _untouched():
-    """A process's own affairs as they were."""
+    """Restore this process's signal handlers and logging."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -32,7 +32,7 @@ def _untouched():
 
 @pytest.fixture
 def config(tmp_path):
-    """A file of settings, with others than these."""
+    """Write a file of settings with changes."""
 
     def write(**more):
         path = tmp_path / "batch.yaml"
@@ -46,7 +46,7 @@ def config(tmp_path):
 
 @pytest.fixture
 def run(bundle):
-    """The command, in this process."""
+    """Run the command in this process."""
 
     def invoke(config, *options):
         return CliRunner().invoke(batch, ["--config", str(config), "--bundle", str(bundle), *options])
@@ -54,8 +54,8 @@ def run(bundle):
     return invoke
 
 
-def test_the_summary_is_one_line_for_machines(run, config, to_parquet, customers, tmp_path) -> None:
-    """Last of all, on standard output, with what is counted."""
+def test_the_summary_is_one_line_of_json(run, config, to_parquet, customers, tmp_path) -> None:
+    """The last line on standard output is the summary as JSON."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(3))
     done = run(config(), "--run", "2026-11-21")
     assert done.exit_code == 0, done.output
@@ -68,46 +68,44 @@ def test_the_summary_is_one_line_for_machines(run, config, to_parquet, customers
 
 
 @pytest.mark.parametrize(("most", "code"), [(0.5, 0), (0.4, 3)])
-def test_more_refused_rows_than_may_be_are_an_exit_code(
-    run, config, to_parquet, customers, tmp_path, most, code
-) -> None:
-    """Of a run that is over, and again when it is run again."""
+def test_too_many_refused_rows_end_with_3(run, config, to_parquet, customers, tmp_path, most, code) -> None:
+    """A run with too many refused rows ends with 3, also when it is repeated."""
     documents = customers(2)
     documents[0]["transactions"] = [documents[0]["transactions"][0] | {"amount": -1.0}]
     to_parquet(tmp_path / "in" / "a.parquet", documents)
     assert [run(config(most_refused=most)).exit_code for _ in range(2)] == [code, code]
 
 
-def test_what_may_be_better_later_is_an_exit_code(run, config, to_parquet, customers, tmp_path) -> None:
-    """The output's folder is a file's: it may be mounted by then."""
+def test_a_temporary_failure_ends_with_1(run, config, to_parquet, customers, tmp_path) -> None:
+    """An output that is unavailable for now ends the run with 1."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(2))
     gcs = {"type": "gcs", "bucket": "scores", "endpoint": "http://127.0.0.1:9"}
     done = run(config(output=gcs))
     assert done.exit_code == 1
-    assert "the run isn't over: The bucket 'scores' fails" in done.output
+    assert "the run isn't finished: The bucket 'scores' fails" in done.output
 
 
-def test_what_will_not_be_better_is_raised(run, config) -> None:
-    """The command line's own part makes 2 of it."""
+def test_a_permanent_error_is_raised(run, config) -> None:
+    """An input that cannot be used is raised as an error, which the command line turns into 2."""
     done = run(config())
-    assert "There is no Parquet file" in str(done.exception)
+    assert "No Parquet file" in str(done.exception)
     done = run(config(output={"type": "gcs", "bucket": ""}))
     assert isinstance(done.exception, ConfigError)
     assert "output: gcs: `bucket` is empty" in str(done.exception)
 
 
-def test_the_job_s_name_tells_the_day(bundle, config, to_parquet, customers, tmp_path, monkeypatch) -> None:
-    """As the chart hands it over."""
+def test_the_day_comes_from_the_jobs_name(bundle, config, to_parquet, customers, tmp_path, monkeypatch) -> None:
+    """The day is that of the CronJob's job."""
     import threading
 
     to_parquet(tmp_path / "in" / "a.parquet", customers(1))
-    monkeypatch.setenv(JOB, "risk-batch-29920000")
+    monkeypatch.setenv(main.JOB, "risk-batch-29920000")
     summary = main.score(load_settings(config()), bundle, None, threading.Event())
     assert summary["run"] == "batch-2026-11-20"
 
 
 def test_decisions_are_recorded_and_shipped(bundle, config, to_parquet, customers, tmp_path) -> None:
-    """Each result's own, under the run's name, before the run ends."""
+    """Each decision is recorded under the name of the run and shipped before the run ends."""
     import threading
 
     from customer_risk.serving.record.sinks.folder import LocalObjects
@@ -121,8 +119,8 @@ def test_decisions_are_recorded_and_shipped(bundle, config, to_parquet, customer
     assert {(each["route"], each["caller"]) for each in recorded} == {("batch", summary["run"])}
 
 
-def test_records_that_no_sink_takes_are_an_exit_code(run, config, to_parquet, customers, tmp_path) -> None:
-    """The run is over, and says where they are left."""
+def test_unshipped_records_end_with_1(run, config, to_parquet, customers, tmp_path) -> None:
+    """If records could not be shipped, the run ends with 1 and says where they are."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(3))
     sink = {"type": "gcs", "bucket": "record", "endpoint": "http://127.0.0.1:9"}
     record = {
@@ -133,3 +131,22 @@ def test_records_that_no_sink_takes_are_an_exit_code(run, config, to_parquet, cu
     done = run(config(record=record, patience_seconds=1))
     assert done.exit_code == 1
     assert f"Results are stored, but records are left in {tmp_path / 'outbox'}" in done.output
+
+
+NOW = dt.datetime(2026, 11, 22, 0, 5, tzinfo=dt.UTC)
+DUE = f"risk-batch-{int(dt.datetime(2026, 11, 21, 23, 50, tzinfo=dt.UTC).timestamp()) // 60}"
+
+
+@pytest.mark.parametrize(
+    ("given", "job", "day"),
+    [
+        (None, DUE, dt.date(2026, 11, 21)),
+        (None, "", NOW.date()),
+        (None, "by-hand", NOW.date()),
+        (None, "risk-batch-7", NOW.date()),
+        (dt.date(2026, 1, 2), DUE, dt.date(2026, 1, 2)),
+    ],
+)
+def test_the_day_of_a_run(given, job, day) -> None:
+    """The day is the given one, or that of the CronJob's due time, also after midnight, or the current one."""
+    assert main.day_of(given, job, NOW) == day

@@ -1,12 +1,12 @@
-"""How far a run is."""
+"""The progress of a run in the log."""
 
 from __future__ import annotations
 
 from customer_risk.serving.bulk.tables.progress import Progress
 
 
-def test_progress_is_told_after_two_seconds_then_more_rarely(caplog) -> None:
-    """With rows, share, rate and the time that is left."""
+def test_progress_is_logged_at_growing_intervals(caplog) -> None:
+    """Progress is logged after two seconds and then less often, with rows, share, rate and time left."""
     caplog.set_level("INFO", "serving.batch")
     now = [0.0]
     progress = Progress(lambda: now[0])
@@ -19,8 +19,8 @@ def test_progress_is_told_after_two_seconds_then_more_rarely(caplog) -> None:
     ]
 
 
-def test_what_was_stored_before_makes_nobody_faster(caplog) -> None:
-    """The time left is told by the work of this process alone."""
+def test_stored_rows_do_not_affect_the_rate(caplog) -> None:
+    """The time left depends only on the work of this process."""
     caplog.set_level("INFO", "serving.batch")
     now = [0.0]
     progress = Progress(lambda: now[0])

@@ -1,4 +1,4 @@
-"""Patience with what may succeed later."""
+"""Retries of calls that may succeed later."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from customer_risk.serving.record.sinks.interface import SinkUnavailable
 
 
 class Away:
-    """Something that fails so many times, with time passing at each look."""
+    """A call that fails a number of times; the clock advances at each call."""
 
     def __init__(self, times: int, error: Exception | None = None, tick: float = 1.0) -> None:
         self.left, self.tick, self.now = times, tick, 0.0
         self.error = error or SinkUnavailable("It is away.", remedy="Wait.")
 
     def __call__(self) -> str:
-        """Fail, or give."""
+        """Fail, or return a value."""
         self.left -= 1
         if self.left >= 0:
             raise self.error
         return "there"
 
     def clock(self) -> float:
-        """Time passes."""
+        """Return the time."""
         self.now += self.tick
         return self.now
 
 
 @pytest.fixture
 def quick(monkeypatch) -> None:
-    """Waits that take no time."""
+    """Make waits take no time."""
     monkeypatch.setattr(threading.Event, "wait", lambda *_: False)
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("error", [None, NotReady("Not yet.", remedy="Wait.")])
-def test_what_comes_back_is_had(error, caplog) -> None:
-    """However often it failed within the time, each said in the log."""
+def test_a_call_is_retried_until_it_succeeds(error, caplog) -> None:
+    """A call that succeeds within the time is retried until then, with a log line for each failure."""
     away = Away(5, error)
     assert Patience(60, clock=away.clock).have(away) == "there"
     assert len(caplog.records) == 5
 
 
 @pytest.mark.usefixtures("quick")
-def test_patience_ends() -> None:
-    """Once it has failed for so long on end."""
+def test_the_last_error_is_raised_after_the_limit() -> None:
+    """The last error is raised when the time is over."""
     away = Away(1000)
     with pytest.raises(SinkUnavailable):
         Patience(60, clock=away.clock).have(away)
     assert 900 < away.left < 1000
 
 
-def test_no_patience_is_left_once_it_is_to_stop() -> None:
-    """It raises at once."""
+def test_no_call_is_retried_once_the_run_is_to_stop() -> None:
+    """Once the run is to stop, an error is raised at once."""
     stopping, away = threading.Event(), Away(1000)
     stopping.set()
     with pytest.raises(SinkUnavailable):
@@ -64,8 +64,8 @@ def test_no_patience_is_left_once_it_is_to_stop() -> None:
     assert away.left == 999
 
 
-def test_there_is_none_with_other_errors() -> None:
-    """They are raised as they are."""
+def test_other_errors_are_not_retried() -> None:
+    """Other errors are raised at once."""
     away = Away(1, ValueError("broken"))
     with pytest.raises(ValueError, match="broken"):
         Patience(60).have(away)

@@ -68,7 +68,7 @@ def results(tmp_path):
 
 
 def test_every_row_has_one_result_in_order(score, results, to_parquet, customers, tmp_path) -> None:
-    """In parts of two files, of which the last ones are shorter."""
+    """Each row of two files has one result, in parts, of which the last ones are shorter."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(25))
     to_parquet(tmp_path / "in" / "b.parquet", customers(30)[25:])
     summary = score()
@@ -83,8 +83,8 @@ def test_every_row_has_one_result_in_order(score, results, to_parquet, customers
     assert {each[3] for each in found} == {200}
 
 
-def test_a_row_has_what_the_service_answers(score, results, service, to_parquet, customers, tmp_path) -> None:
-    """Times of a column's type are those of the request; nothing else is warned of."""
+def test_a_row_equals_the_answer_of_the_service(score, results, service, to_parquet, customers, tmp_path) -> None:
+    """A result equals the answer of the service, without further warnings."""
     (request,) = customers(1)
     to_parquet(tmp_path / "in" / "a.parquet", [request])
     score()
@@ -99,8 +99,8 @@ def test_a_row_has_what_the_service_answers(score, results, service, to_parquet,
     assert decided == answer.decided_at
 
 
-def test_a_refused_row_stands_in_the_results_with_its_problem(score, results, to_parquet, customers, tmp_path) -> None:
-    """Naming the field; the others are scored, and it is counted."""
+def test_a_refused_row_has_its_problem_in_the_results(score, results, to_parquet, customers, tmp_path) -> None:
+    """A refused row is in the results with its problem and is counted; the others are scored."""
     documents = customers(3)
     documents[1]["transactions"] = [documents[1]["transactions"][0] | {"amount": -1.0}]
     documents[2]["customer_id"] = None
@@ -119,7 +119,7 @@ def test_a_refused_row_stands_in_the_results_with_its_problem(score, results, to
 
 
 def test_results_may_be_without_explanations(score, results, to_parquet, customers, tmp_path) -> None:
-    """For customers to read."""
+    """With `explain: false`, results have only what customers may read."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(1))
     score(explain=False)
     ((reasons,),) = results("SELECT reasons FROM {t}")
@@ -127,8 +127,8 @@ def test_results_may_be_without_explanations(score, results, to_parquet, custome
     assert {each["investigator_text"] for each in reasons} == {None}
 
 
-def test_a_run_goes_on_at_the_parts_that_are_missing(score, results, to_parquet, customers, tmp_path) -> None:
-    """Parts that are stored stay as they are, and count; the summary is of all."""
+def test_a_repeated_run_scores_the_missing_parts(score, results, to_parquet, customers, tmp_path) -> None:
+    """A repeated run keeps the stored parts and scores the missing ones; the summary counts all."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(35))
     whole = score()
     before = dict(results("SELECT customer_id, decision_id FROM {t} ORDER BY row"))
@@ -143,50 +143,50 @@ def test_a_run_goes_on_at_the_parts_that_are_missing(score, results, to_parquet,
     assert anew == {f"c-{number}" for number in range(10, 20)}
 
 
-def test_a_run_that_is_over_does_nothing(score, to_parquet, customers, tmp_path, caplog) -> None:
-    """Though its input is gone; it says so and gives the summary."""
+def test_a_finished_run_does_nothing(score, to_parquet, customers, tmp_path, caplog) -> None:
+    """A finished run that is repeated returns its summary, even without its input."""
     caplog.set_level("INFO", "serving.batch")
     path = to_parquet(tmp_path / "in" / "a.parquet", customers(3))
     summary = score()
     path.unlink()
     assert score() == summary
-    assert f"run {NAME} is over" in caplog.text
+    assert f"run {NAME} was finished at" in caplog.text
 
 
-def test_parts_that_nobody_stored_are_not_called_the_run_s(score, to_parquet, customers, tmp_path) -> None:
-    """A file of somebody else's among them ends the run before it is called over."""
+def test_an_additional_part_is_an_error(score, to_parquet, customers, tmp_path) -> None:
+    """An additional file among the parts is an error before the summary is written."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(30))
     score()
     out = tmp_path / "out" / f"run={NAME}"
     (out / "summary.json").unlink()
     (out / "part-00000-00000.parquet").rename(out / "part-00007-00000.parquet")
-    with pytest.raises(ResultsAltered, match=r"holds 4 parts of .*, and 3 were stored"):
+    with pytest.raises(ResultsAltered, match=r"has 4 parts of .*, but 3 were stored"):
         score()
     assert not (out / "summary.json").exists()
 
 
 @pytest.mark.parametrize("change", ["input", "part_rows"])
 def test_a_run_never_mixes_two_inputs(score, to_parquet, customers, tmp_path, change) -> None:
-    """Nor two ways to part one."""
+    """A run with another input or other parts than the stored ones is an error."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(3))
     score()
     (tmp_path / "out" / f"run={NAME}" / "summary.json").unlink()
     if change == "input":
         to_parquet(tmp_path / "in" / "a.parquet", customers(4))
-    with pytest.raises(UnusableInput, match="was made of other input"):
+    with pytest.raises(UnusableInput, match="was made from other input"):
         score(part_rows=2 if change == "part_rows" else 10)
 
 
-def test_too_few_rows_are_no_input(score, to_parquet, customers, tmp_path) -> None:
-    """Something before us has failed: nothing says that the run is over."""
+def test_too_few_rows_are_an_error(score, to_parquet, customers, tmp_path) -> None:
+    """An input with fewer rows than `least_rows` is an error, and no summary is written."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(3))
     with pytest.raises(UnusableInput, match=r"The input has 3 rows, fewer than least_rows \(4\)"):
         score(least_rows=4)
     assert not (tmp_path / "out" / f"run={NAME}" / "summary.json").exists()
 
 
-def test_a_run_that_is_told_to_end_stores_no_half_part(score, to_parquet, customers, tmp_path) -> None:
-    """It ends, and goes on when it is run again."""
+def test_a_stopped_run_stores_no_incomplete_part(score, to_parquet, customers, tmp_path) -> None:
+    """A run that is stopped stores no incomplete part, and continues when it is repeated."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(30))
     stopping = threading.Event()
     stopping.set()
@@ -196,7 +196,7 @@ def test_a_run_that_is_told_to_end_stores_no_half_part(score, to_parquet, custom
     assert score()["rows"] == 30
 
 
-def test_a_part_that_is_being_stored_when_a_run_fails_is_stored(score, to_parquet, customers, tmp_path) -> None:
+def test_a_failing_run_stores_the_parts_before_the_failure(score, to_parquet, customers, tmp_path) -> None:
     """A run that fails at a later input stores the parts before it, also with a slow output."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(5))
     to_parquet(tmp_path / "in" / "b.parquet", [{"customer_id": "c-9"}], {"customer_id": "VARCHAR"})
@@ -206,7 +206,7 @@ def test_a_part_that_is_being_stored_when_a_run_fails_is_stored(score, to_parque
 
 
 class Recorder:
-    """A record that loses, once, what was written since the last commit."""
+    """A record that loses, once, everything written since the last commit."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
@@ -214,11 +214,11 @@ class Recorder:
         self.failures = 1
 
     def decided(self, answer, **_) -> None:
-        """Take a decision."""
+        """Record a decision."""
         self.written.append(answer.customer_id)
 
     def refused(self, *_, **__) -> None:
-        """Take a refusal."""
+        """Record a refusal."""
 
     def commit(self) -> None:
         """Keep what was written, or lose it."""
@@ -238,16 +238,16 @@ def test_a_part_whose_records_are_lost_is_scored_again(score, results, to_parque
     assert [name for (name,) in results("SELECT customer_id FROM {t} ORDER BY row")] == recorder.kept
 
 
-def test_a_record_that_stays_away_ends_the_run(score, to_parquet, customers, tmp_path) -> None:
-    """Before anything of the part is stored."""
+def test_an_unavailable_record_ends_the_run(score, to_parquet, customers, tmp_path) -> None:
+    """A record that stays unavailable ends the run before anything of the part is stored."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(5))
     with pytest.raises(RecordsLost, match="the disk is full"):
         score(recorder=Recorder())
     assert not list(tmp_path.glob("out/*/*.parquet"))
 
 
-def test_no_room_for_a_record_is_waited_for(score, to_parquet, customers, tmp_path) -> None:
-    """The row isn't refused for it, and what was recorded before is kept meanwhile."""
+def test_a_full_record_delays_rows(score, to_parquet, customers, tmp_path) -> None:
+    """A full record delays a row and does not refuse it; earlier records are committed meanwhile."""
     to_parquet(tmp_path / "in" / "a.parquet", customers(5))
 
     class Full(Recorder):

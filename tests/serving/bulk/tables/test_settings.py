@@ -1,4 +1,4 @@
-"""The batch's settings, and the guide that shows them."""
+"""The settings of a batch, and the guide on them."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ ENDS = "input: {type: folder, path: in}\noutput: {type: folder, path: out}\n"
         ("input: [", "can't be read"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named(tmp_path, text, said) -> None:
-    """By the file's path or its own."""
+def test_an_invalid_setting_is_named(tmp_path, text, said) -> None:
+    """The error names the file or the setting."""
     file = tmp_path / "batch.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=said):
@@ -40,15 +40,15 @@ def test_a_setting_that_cannot_be_used_is_named(tmp_path, text, said) -> None:
 
 
 @pytest.mark.parametrize("day", ["2026-11-21", "'2026-11-21'"])
-def test_a_day_may_stand_in_quotes_or_not(tmp_path, day) -> None:
-    """YAML makes a date of one, a text of the other."""
+def test_a_day_may_be_a_date_or_a_text(tmp_path, day) -> None:
+    """A day may be a YAML date or a text."""
     file = tmp_path / "batch.yaml"
     file.write_text(f"{ENDS}run: {day}")
     assert load_settings(file).run.isoformat() == "2026-11-21"
 
 
 def test_the_guide_shows_every_setting_at_its_default() -> None:
-    """But for input and output, which have none, and the record's and the logs', which are the server's."""
+    """The guide has every setting with its default, except input and output and the server's own settings."""
     shown = yaml.safe_load(next(block for block in BLOCKS if block.startswith("name:")))
     settings = msgspec.to_builtins(msgspec.convert(shown, BatchSettings))
     ends = {name: {**settings[name]} for name in ("input", "output")}
@@ -58,8 +58,8 @@ def test_the_guide_shows_every_setting_at_its_default() -> None:
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.startswith("batch:")])
-def test_the_guide_s_values_are_settings_that_can_be_used(tmp_path, block) -> None:
-    """As the chart writes them to a file."""
+def test_the_guides_values_are_valid_settings(tmp_path, block) -> None:
+    """The guide's chart values are valid settings."""
     file = tmp_path / "batch.yaml"
     file.write_text(yaml.safe_dump(yaml.safe_load(block)["batch"]["settings"]))
     assert load_settings(file).name == "nightly"
@@ -67,11 +67,11 @@ def test_the_guide_s_values_are_settings_that_can_be_used(tmp_path, block) -> No
 
 @pytest.mark.parametrize("column", [column.name for column in COLUMNS])
 def test_every_column_of_the_results_is_in_the_guide(column) -> None:
-    """By its name, as is a row's field."""
+    """The guide names every column of the results."""
     assert f"`{column}`" in GUIDE
     assert column in ResultRow.__struct_fields__
 
 
 def test_the_results_have_no_other_fields() -> None:
-    """A field without a column would be refused when it is stored."""
+    """Each field of a result has a column."""
     assert [column.name for column in COLUMNS] == list(ResultRow.__struct_fields__)

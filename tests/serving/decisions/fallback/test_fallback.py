@@ -1,4 +1,4 @@
-"""Rules in the model's place: each way there, and what the answer says."""
+"""Rules as the fallback: when they answer, and their answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from customer_risk.serving.errors import NotReady
 
 @pytest.fixture
 def fallback() -> RuleFallback:
-    """The rules that come along."""
+    """The rules of the package."""
     return RuleFallback(load_rules(), "customer-risk-rules")
 
 
@@ -40,7 +40,7 @@ def _ask(service, request_) -> dict:
 
 
 def test_a_fault_of_the_model_is_answered_by_rules(served, request_, fallback, caplog) -> None:
-    """The shape is the wire's: no probability, the rules' name and version, and a warning that says why."""
+    """An answer by rules has no probability, the name and version of the rules, and a warning with the reason."""
     _break(served)
     answer = _ask(served, request_)
     assert (answer["source"], answer["probability"]) == ("rules", None)
@@ -51,15 +51,15 @@ def test_a_fault_of_the_model_is_answered_by_rules(served, request_, fallback, c
 
 
 def test_faults_are_logged_once_a_second(served, request_, caplog) -> None:
-    """Thousands of them would bury the first."""
+    """Repeated faults are logged at most once a second."""
     _break(served)
     for _ in range(5):
         _ask(served, request_)
     assert len(caplog.records) == 1
 
 
-def test_forced_rules_answer_until_they_are_let_go(served, request_) -> None:
-    """The model is put aside and taken back."""
+def test_forced_rules_answer_until_released(served, request_) -> None:
+    """Rules answer while they are forced."""
     served.forced = True
     assert _ask(served, request_)["source"] == "rules"
     assert served.model().name == "customer-risk-rules"
@@ -67,7 +67,7 @@ def test_forced_rules_answer_until_they_are_let_go(served, request_) -> None:
     assert _ask(served, request_)["source"] == "model"
 
 
-def test_rules_serve_without_a_bundle_only_where_they_may(fallback, request_) -> None:
+def test_rules_answer_without_a_bundle_only_if_allowed(fallback, request_) -> None:
     """By default a service without a bundle answers nothing."""
     assert not Service("x", fallback=fallback).ready
     with pytest.raises(NotReady):
@@ -77,8 +77,8 @@ def test_rules_serve_without_a_bundle_only_where_they_may(fallback, request_) ->
     assert "no model" in _ask(serving, request_)["warnings"][0]["detail"]
 
 
-def test_given_features_are_judged_as_far_as_they_go(fallback) -> None:
-    """Without a model there are none that must be given."""
+def test_no_feature_is_required_without_a_model(fallback) -> None:
+    """Without a model, no feature is required."""
     serving = Service("x", fallback=fallback, without_bundle=True)
     answer = _ask(serving, {"customer_id": "c-1", "features": {"out_sum": 6000.0, "unfunded_out": 300.0}})
     assert (answer["segment"], answer["action"]) == ("medium", "review")
@@ -94,7 +94,7 @@ def test_the_models_features_are_judged_by_their_names(served) -> None:
 
 
 def test_forcing_without_rules_changes_nothing(bundle, request_) -> None:
-    """There is nothing to fall back on."""
+    """A service without rules answers with its model, even if rules are forced."""
     from customer_risk.model.scoring.bundle import load_bundle
 
     service = Service("customer-risk")
@@ -103,16 +103,16 @@ def test_forcing_without_rules_changes_nothing(bundle, request_) -> None:
     assert _ask(service, request_)["source"] == "model"
 
 
-def test_where_rules_fail_too_the_caller_comes_back(served, request_, monkeypatch) -> None:
-    """A declared 503, never a half answer."""
+def test_failing_rules_are_a_503(served, request_, monkeypatch) -> None:
+    """If the rules fail too, the request gets 503."""
     _break(served)
     monkeypatch.setattr(served._fallback, "_rules", None)
     with pytest.raises(NotReady, match="Neither"):
         _ask(served, request_)
 
 
-def test_unknown_words_are_warned_of_by_rules_as_well(served, request_) -> None:
-    """What the model would warn of, rules do."""
+def test_answers_by_rules_have_input_warnings(served, request_) -> None:
+    """Answers by rules have the same warnings about input."""
     served.forced = True
     request_["profile"]["occupation"] = "ASTRONAUT"
     assert [each["code"] for each in _ask(served, request_)["warnings"]] == ["RULES_ANSWERED", "UNKNOWN_CATEGORY"]

@@ -1,4 +1,4 @@
-"""Rules: what they hold, what they give, and every way in which a file of them is refused."""
+"""Rules: their rulings, and every kind of invalid file."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def rules(tmp_path):
     ],
 )
 def test_points_add_up_to_a_segment(rules, values, segment, codes) -> None:
-    """Bounds are included, all conditions must hold, a missing value fulfils none, most points come first."""
+    """Bounds are inclusive, all conditions must hold, a missing value meets none, and most points come first."""
     ruling = rules(SET).judge(values)
     assert (ruling.segment, [reason.code for reason in ruling.reasons]) == (segment, codes)
     assert ruling.probability is None
 
 
-def test_rules_go_no_further_than_they_may(rules) -> None:
-    """`most` bounds the action, however many points there are.
+def test_most_bounds_the_action(rules) -> None:
+    """`most` bounds the action for any number of points.
 
-    Files of earlier releases that propose off-boarding are judged as before, for replays.
+    Files of earlier releases that propose off-boarding still do, for replays.
     """
     values = {"out_sum": 100.0, "in_sum": 5.0}
     assert rules(SET).judge(values).action == "review"
@@ -64,8 +64,8 @@ def test_rules_go_no_further_than_they_may(rules) -> None:
     assert rules("most: none\n" + SET).judge(values).action == "none"
 
 
-def test_a_reason_says_what_held(rules) -> None:
-    """The value, its unit, the rule's share of the points, and both wordings."""
+def test_a_reason_has_value_unit_share_and_texts(rules) -> None:
+    """A reason has the value, its unit, the rule's share of the points, and both texts."""
     *_, reason = rules(SET).judge({"out_sum": 1234.5, "in_sum": 5.0}).reasons
     assert (reason.feature, reason.value, reason.unit, reason.direction) == ("out_sum", 1234.5, "EUR", "raises")
     assert (reason.text, reason.investigator_text) == ("a", "EUR 1,234.50 out")
@@ -86,7 +86,7 @@ rules:
 @pytest.mark.parametrize(
     ("wordings", "texts", "gap"), [((), ["a", "", "b"], "6 minutes gap"), ((1,), ["a", "a", "b"], "0.1 hours gap")]
 )
-def test_a_ruling_has_the_texts_of_the_version_asked_for(rules, wordings, texts, gap) -> None:
+def test_a_ruling_has_the_texts_of_the_given_version(rules, wordings, texts, gap) -> None:
     """Texts don't repeat in version 2; with version 1, texts and values are those of earlier records."""
     reasons = rules(SAME).judge({"out_sum": 1.0, "gap_median_hours": 0.1}, *wordings).reasons
     assert [reason.text for reason in reasons] == texts
@@ -105,8 +105,8 @@ def test_stored_rulings_have_the_texts_of_version_1() -> None:
     assert any(len(set(each)) < len(each) for each in texts)
 
 
-def test_the_version_follows_what_the_rules_say(rules) -> None:
-    """Comments and order of keys don't matter; a threshold does."""
+def test_the_version_depends_only_on_the_rules(rules) -> None:
+    """The version changes with a threshold, and not with comments or the order of keys."""
     assert rules(SET).version == rules("# a comment" + SET).version
     assert rules(SET).version != rules(SET.replace("100", "101")).version
 
@@ -115,9 +115,9 @@ def test_the_version_follows_what_the_rules_say(rules) -> None:
     ("old", "new", "said"),
     [
         ("out_sum, at_least: 100", "shoe_size, at_least: 44", "shoe_size"),
-        ("RULE_B", "RULE_A", "RULE_A stands twice"),
+        ("RULE_B", "RULE_A", "RULE_A occurs twice"),
         ("in_sum, at_most: 5", "in_sum", "sets no bound for in_sum"),
-        ("in_sum, at_most: 5", "in_sum, at_most: 5, at_least: 6", "at least 6"),
+        ("in_sum, at_most: 5", "in_sum, at_most: 5, at_least: 6", "is above at_most"),
         ("medium_from: 2", "medium_from: 4", "medium_from"),
         ("points: 1", "points: 0", "points"),
         ("RULE_A", "a", "code"),
@@ -125,25 +125,25 @@ def test_the_version_follows_what_the_rules_say(rules) -> None:
         ("rules:", "rules: [", "can't be used"),
     ],
 )
-def test_a_file_that_cannot_be_meant_is_refused(rules, old, new, said) -> None:
-    """The message names the place."""
+def test_an_invalid_file_is_refused(rules, old, new, said) -> None:
+    """An invalid file is refused with the fault."""
     with pytest.raises(ConfigError, match=said):
         rules(SET.replace(old, new, 1))
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path) -> None:
-    """By its path."""
+def test_a_missing_file_is_named(tmp_path) -> None:
+    """A missing file is named by its path."""
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         load_rules(tmp_path / "nowhere.yaml")
 
 
-def test_the_rules_that_come_along_tip_nobody_off() -> None:
-    """The customer's wording holds no value and no threshold."""
+def test_the_default_rules_show_customers_no_values() -> None:
+    """The text for the customer has no value and no threshold."""
     for rule in load_rules().rules:
         assert not any(character.isdigit() or character in "{}%" for character in rule.text), rule.code
 
 
-def test_the_rules_that_come_along_rank_better_than_chance(hometask) -> None:
+def test_the_default_rules_rank_better_than_chance(hometask) -> None:
     """On the labelled tables, points order customers well above the share of suspended ones."""
     from sklearn.metrics import average_precision_score
 
@@ -162,6 +162,6 @@ def test_the_rules_that_come_along_rank_better_than_chance(hometask) -> None:
 
 
 def test_rules_survive_a_round_trip() -> None:
-    """What is hashed is all that there is."""
+    """Encoded and decoded rules are equal."""
     rules = load_rules()
     assert msgspec.json.decode(msgspec.json.encode(rules), type=type(rules)) == rules

@@ -1,4 +1,4 @@
-"""What administrators see and switch."""
+"""The endpoint of administration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from customer_risk.serving.http.scoring_app import Mount, ScoringApp
 
 
 class _Reloader:
-    """Counts what it is asked for."""
+    """Counts the reloads that are ordered."""
 
     def __init__(self) -> None:
         self.state = ReloadState()
@@ -41,13 +41,13 @@ class _Guard:
 
 @pytest.fixture
 def reloader() -> _Reloader:
-    """What is asked to reload."""
+    """The reloader of one test."""
     return _Reloader()
 
 
 @pytest.fixture
 def switched(service) -> Service:
-    """The service whose rules are switched."""
+    """A service with rules."""
     service._fallback = RuleFallback(load_rules(), "rules")
     return service
 
@@ -60,7 +60,7 @@ def control(tmp_path, switched, reloader) -> SwitchFile:
 
 @pytest.fixture
 def events() -> list:
-    """What was recorded."""
+    """The recorded events."""
     return []
 
 
@@ -75,8 +75,8 @@ def scoring_app(switched, control, reloader, events, now) -> ScoringApp:
 ADMIN = {"authorization": "admin"}
 
 
-def test_the_state_says_what_answers(scoring_app, call, switched, now) -> None:
-    """Model, readiness, switches and the last reload."""
+def test_the_state_has_model_readiness_and_switches(scoring_app, call, switched, now) -> None:
+    """The state has the model, readiness, the switches and the last reload."""
     state = call(scoring_app, "GET", "/ai/v1/admin/state", headers=ADMIN).json()
     assert state["model"]["version"] == switched.model().version
     assert (state["ready"], state["rules_forced"], state["reload"]["result"]) == (True, False, None)
@@ -93,8 +93,8 @@ def test_rules_are_forced_with_a_name_and_a_reason(scoring_app, call, switched, 
     assert "force rules, by ada: drift in the north" in caplog.text
 
 
-def test_rules_that_arent_there_cant_be_forced(scoring_app, call, switched) -> None:
-    """The administrator hears it, instead of believing that rules answer."""
+def test_missing_rules_cant_be_forced(scoring_app, call, switched) -> None:
+    """Forcing rules on a service without rules is a conflict."""
     switched._fallback = None
     response = call(
         scoring_app, "POST", "/ai/v1/admin/rules", json={"force": True, "why": "x"}, headers={"authorization": "admin"}
@@ -102,8 +102,8 @@ def test_rules_that_arent_there_cant_be_forced(scoring_app, call, switched) -> N
     assert (response.status_code, switched.forced) == (409, False)
 
 
-def test_a_reload_is_asked_for_once(scoring_app, call, reloader) -> None:
-    """Each order is one look at the folder."""
+def test_each_reload_order_checks_the_folder_once(scoring_app, call, reloader) -> None:
+    """Each order checks the folder once."""
     call(scoring_app, "POST", "/ai/v1/admin/reload", json={"why": "new bundle"}, headers=ADMIN)
     assert reloader.asked == 1
 
@@ -116,8 +116,8 @@ def test_a_reload_is_asked_for_once(scoring_app, call, reloader) -> None:
         ("reload", {"why": ""}, "/why"),
     ],
 )
-def test_a_switch_without_sense_or_reason_is_refused(scoring_app, call, switched, path, body, pointer) -> None:
-    """The field is named, and nothing is switched."""
+def test_an_invalid_order_is_refused(scoring_app, call, switched, path, body, pointer) -> None:
+    """An invalid order is refused with its field, and changes nothing."""
     response = call(scoring_app, "POST", f"/ai/v1/admin/{path}", json=body, headers=ADMIN)
     assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, pointer)
     assert not switched.forced
@@ -133,20 +133,20 @@ def test_a_switch_without_sense_or_reason_is_refused(scoring_app, call, switched
         ("GET", "rules", 405),
     ],
 )
-def test_only_administrators_get_in_and_only_where_there_is_something(scoring_app, call, method, path, status) -> None:
-    """Scopes first, then paths, then methods."""
+def test_the_scope_is_checked_before_path_and_method(scoring_app, call, method, path, status) -> None:
+    """A caller without the scope gets 403 before unknown paths and methods are refused."""
     headers = {"authorization": "score"} if status == 403 else ADMIN
     assert call(scoring_app, method, f"/ai/v1/admin/{path}", headers=headers).status_code == status
 
 
-def test_what_is_no_json_is_a_400(scoring_app, call) -> None:
-    """As anywhere."""
+def test_a_malformed_body_is_a_400(scoring_app, call) -> None:
+    """A malformed body is refused."""
     headers = ADMIN | {"content-type": "application/json"}
     assert call(scoring_app, "POST", "/ai/v1/admin/rules", content=b"{", headers=headers).status_code == 400
 
 
-def test_a_switch_that_cannot_be_kept_is_not_made(scoring_app, call, control, switched, tmp_path) -> None:
-    """A full or missing disk is a 503, and the workers stay of one mind."""
+def test_a_switch_that_cant_be_stored_is_not_made(scoring_app, call, control, switched, tmp_path) -> None:
+    """If the disk is full or missing, the order gets 503, and all workers keep their switches."""
     control._path = tmp_path / "gone" / "switches.json"
     body = {"force": True, "why": "x"}
     assert call(scoring_app, "POST", "/ai/v1/admin/rules", json=body, headers=ADMIN).status_code == 503
@@ -154,15 +154,15 @@ def test_a_switch_that_cannot_be_kept_is_not_made(scoring_app, call, control, sw
 
 
 def test_a_switch_that_was_not_made_is_not_recorded(scoring_app, call, control, events, caplog, tmp_path) -> None:
-    """The log tells of the attempt; the record holds what was done."""
+    """A failed order is logged, but not recorded."""
     control._path = tmp_path / "gone" / "switches.json"
     call(scoring_app, "POST", "/ai/v1/admin/rules", json={"force": True, "why": "x"}, headers=ADMIN)
     assert events == []
     assert "not done: force rules, by ada: x" in caplog.text
 
 
-def test_an_order_to_one_worker_leaves_what_another_was_just_told(tmp_path, control, reloader) -> None:
-    """A worker that hasn't looked at the file yet changes what stands there now, not what it last saw."""
+def test_an_order_keeps_changes_by_other_workers(tmp_path, control, reloader) -> None:
+    """A change applies to the switches in the file, not to those that this worker read last."""
     other = SwitchFile(tmp_path, Service("other"), reloader.reload)
     asyncio.run(control.change(lambda now: msgspec.structs.replace(now, force_rules=True)))
     asyncio.run(other.change(lambda now: msgspec.structs.replace(now, reloads=now.reloads + 1)))
@@ -170,7 +170,7 @@ def test_an_order_to_one_worker_leaves_what_another_was_just_told(tmp_path, cont
 
 
 def test_a_switch_reaches_the_other_workers(tmp_path, control, reloader) -> None:
-    """Another process that watches the same folder follows, a reload included; one that starts later does too."""
+    """Other processes with the same folder apply the switches and reloads, also processes that start later."""
     other, reloads = Service("other"), _Reloader()
 
     async def scenario() -> None:
@@ -199,7 +199,7 @@ def test_a_switch_reaches_the_other_workers(tmp_path, control, reloader) -> None
 
 @pytest.mark.parametrize("content", [b"{", b'{"force_rules": 3}'])
 def test_switches_that_cannot_be_read_change_nothing(tmp_path, control, switched, caplog, content) -> None:
-    """The last ones hold, and the log says so once, not at every look."""
+    """An unreadable file leaves the last switches in force, and is logged once."""
     asyncio.run(control.change(lambda _: Switches(force_rules=True)))
     (tmp_path / "switches.json").write_bytes(content)
     asyncio.run(control.apply())
@@ -209,7 +209,7 @@ def test_switches_that_cannot_be_read_change_nothing(tmp_path, control, switched
 
 
 def test_switches_that_cannot_be_read_are_replaced_by_the_next(tmp_path, control, switched) -> None:
-    """A broken file keeps nobody from switching; what was last applied is what changes."""
+    """With a broken file, an order changes the switches that were applied last."""
     asyncio.run(control.change(lambda _: Switches(force_rules=True)))
     (tmp_path / "switches.json").write_bytes(b"{")
     asyncio.run(control.change(lambda now: msgspec.structs.replace(now, reloads=1)))
@@ -217,7 +217,7 @@ def test_switches_that_cannot_be_read_are_replaced_by_the_next(tmp_path, control
 
 
 def test_switches_are_plain_json(tmp_path, control) -> None:
-    """Somebody on call can read the file."""
+    """The file is readable JSON."""
     asyncio.run(control.change(lambda _: Switches(force_rules=True, by="ada", why="x")))
     assert json.loads((tmp_path / "switches.json").read_bytes())["force_rules"] is True
     assert msgspec.json.decode((tmp_path / "switches.json").read_bytes(), type=Switches).by == "ada"

@@ -1,4 +1,4 @@
-"""What metrics are told, in a process of its own: prometheus_client must find its folder when it is imported."""
+"""The metrics of an application, in a separate process: prometheus_client must find its folder when it is imported."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ asyncio.run(main())
 
 @pytest.fixture(scope="module")
 def told(bundle, tmp_path_factory) -> dict:
-    """What the metrics of an application say after five requests."""
+    """The metrics of an application after five requests."""
     request = {"customer_id": "c", "profile": {"occupation": "ASTRONAUT"}, "transactions": []}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, tmp_path_factory.mktemp("run"), bundle],
@@ -87,19 +87,19 @@ def told(bundle, tmp_path_factory) -> dict:
         "customer_risk_record_failing 0.0",
     ],
 )
-def test_what_happened_is_shown(told, line) -> None:
-    """Requests, refusals, warnings, sheddings, reloads and the state, each under its name."""
+def test_each_event_has_its_metric(told, line) -> None:
+    """Requests, refusals, warnings, sheddings, reloads and the state have their metrics."""
     assert line in told["text"].splitlines()
 
 
 @pytest.mark.parametrize("name", ["decisions_total{", "bundle_info{", "request_duration_seconds_bucket{"])
-def test_every_family_is_there(told, name) -> None:
+def test_decisions_bundle_and_durations_have_series(told, name) -> None:
     """Decisions, the bundle and durations have series."""
     assert f"customer_risk_{name}" in told["text"]
 
 
-def test_metrics_are_at_one_path_for_getting(told) -> None:
-    """Another method is a 405, a path beneath a 404."""
+def test_only_get_at_one_path_returns_metrics(told) -> None:
+    """Another method gets 405, a path below gets 404."""
     assert told["others"] == [405, 404]
     assert told["type"].startswith("text/plain")
 
@@ -123,21 +123,18 @@ async def _get(app: Any, count: int, accept: str = "*/*", path: str = PATH) -> l
     return [(each.status_code, each.text) for each in await asyncio.gather(*requests)]
 
 
-def test_metrics_are_rendered_at_most_once_a_second() -> None:
+async def test_metrics_are_rendered_at_most_once_a_second() -> None:
     """Each of the two forms is rendered at most once a second, however many requests with other media types come."""
     source, now = Slow(), [100.0]
 
-    async def asked() -> None:
-        app = MetricsEndpoint(source, clock=lambda: now[0]).standalone
-        assert await _get(app, 20) == [(200, "1")] * 20
-        now[0] += 0.9
-        for place in range(20):
-            assert await _get(app, 1, f"text/plain;version=0.0.{place}") == [(200, "1")]
-            assert await _get(app, 1, f"application/openmetrics-text;version={place}") == [(200, "2")]
-        now[0] += 0.2
-        assert await _get(app, 5) == [(200, "3")] * 5
-
-    asyncio.run(asked())
+    app = MetricsEndpoint(source, clock=lambda: now[0]).standalone
+    assert await _get(app, 20) == [(200, "1")] * 20
+    now[0] += 0.9
+    for place in range(20):
+        assert await _get(app, 1, f"text/plain;version=0.0.{place}") == [(200, "1")]
+        assert await _get(app, 1, f"application/openmetrics-text;version={place}") == [(200, "2")]
+    now[0] += 0.2
+    assert await _get(app, 5) == [(200, "3")] * 5
     assert [form.partition(";")[0] for form in source.forms] == [
         "text/plain",
         "application/openmetrics-text",
@@ -145,23 +142,19 @@ def test_metrics_are_rendered_at_most_once_a_second() -> None:
     ]
 
 
-def test_rendering_does_not_block_the_event_loop() -> None:
+async def test_rendering_does_not_block_the_event_loop() -> None:
     """Other requests are answered while the metrics are rendered."""
+    app, done = MetricsEndpoint(Slow()).standalone, []
 
-    async def asked() -> list[str]:
-        app, done = MetricsEndpoint(Slow()).standalone, []
+    async def note(path: str) -> None:
+        await _get(app, 1, path=path)
+        done.append(path)
 
-        async def note(path: str) -> None:
-            await _get(app, 1, path=path)
-            done.append(path)
-
-        await asyncio.gather(note(PATH), note("/other"))
-        return done
-
-    assert asyncio.run(asked()) == ["/other", PATH]
+    await asyncio.gather(note(PATH), note("/other"))
+    assert done == ["/other", PATH]
 
 
-def test_a_failed_rendering_is_tried_again() -> None:
+async def test_a_failed_rendering_is_tried_again() -> None:
     """After a rendering that fails, the next request renders again."""
 
     class Failing(Slow):
@@ -171,10 +164,7 @@ def test_a_failed_rendering_is_tried_again() -> None:
                 raise OSError("no space")
             return super().exposition(accept)
 
-    async def asked() -> None:
-        app = MetricsEndpoint(Failing()).standalone
-        with pytest.raises(OSError, match="no space"):
-            await _get(app, 1)
-        assert await _get(app, 1) == [(200, "2")]
-
-    asyncio.run(asked())
+    app = MetricsEndpoint(Failing()).standalone
+    with pytest.raises(OSError, match="no space"):
+        await _get(app, 1)
+    assert await _get(app, 1) == [(200, "2")]

@@ -1,4 +1,4 @@
-"""How much a gRPC message contains, counted before it is parsed."""
+"""The number of fields of a gRPC message, counted before it is parsed."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_fields_are_counted_at_every_level() -> None:
     assert _counted(request.SerializeToString()) == 15 + 2
 
 
-def test_the_largest_sound_calls_are_parsed() -> None:
-    """A call for a thousand customers is parsed as texts, as one tensor of features, and as one tensor a feature."""
+def test_the_largest_valid_calls_are_parsed() -> None:
+    """A call about a thousand customers is accepted as texts, and as one or several tensors of features."""
     texts, whole, single = (pb.ModelInferRequest(model_name="m") for _ in range(3))
     texts.inputs.add(name="request").contents.bytes_contents.extend([b"{}"] * MOST_ITEMS)
     whole.inputs.add(name="features").contents.fp64_contents.extend([1.0] * MOST_ITEMS * len(NAMES))
@@ -48,6 +48,7 @@ def test_the_largest_sound_calls_are_parsed() -> None:
         assert parse(pb.ModelInferRequest, request.SerializeToString()) == request
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", sorted(LARGE))
 def test_a_message_of_a_million_parts_is_refused_unparsed(name) -> None:
     """A message that would need hundreds of megabytes once parsed is refused before it is parsed."""
@@ -56,8 +57,8 @@ def test_a_message_of_a_million_parts_is_refused_unparsed(name) -> None:
         parse(pb.ModelInferRequest, message)
 
 
-def test_an_unknown_group_hides_nothing() -> None:
-    """What follows a group of an unknown number is counted, as the parser would read it."""
+def test_fields_after_an_unknown_group_are_counted() -> None:
+    """Fields after a group with an unknown number are counted."""
     message = b"\xa3\x06\xa4\x06" + b"\x2a\x00" * 500_000
     with pytest.raises(BodyTooLarge):
         parse(pb.ModelInferRequest, message)
@@ -76,8 +77,8 @@ def test_an_unknown_group_hides_nothing() -> None:
         b"\x0a\x01\xff",
     ],
 )
-def test_a_message_that_is_none_is_malformed(message) -> None:
-    """A message that can't be parsed is refused as malformed, whatever its count is."""
+def test_a_message_that_cant_be_parsed_is_malformed(message) -> None:
+    """A message that can't be parsed is refused as malformed."""
     assert not holds_more(message, 100)
     with pytest.raises(MalformedBody, match="isn't a ModelInferRequest"):
         parse(pb.ModelInferRequest, message)

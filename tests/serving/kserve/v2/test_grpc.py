@@ -1,4 +1,4 @@
-"""V2 by gRPC, on a real port under uvloop."""
+"""V2 over gRPC, on a real port with uvloop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from customer_risk.serving.telemetry.logs import LogSettings, RequestLog
 
 @pytest.fixture
 def ask(service):
-    """Call a method of a server that is up for the one call."""
+    """Call a method of a server that runs for one call."""
 
     def asked(method, request, to=service):
         async def run():
@@ -66,8 +66,8 @@ def _same(answer: bytes) -> dict:
     return {name: value for name, value in json.loads(answer).items() if name not in {"decision_id", "decided_at"}}
 
 
-def test_texts_get_the_answers_of_the_wire(ask, service, request_, app, model, call) -> None:
-    """A request by gRPC is answered as by HTTP, to the bit; the id is echoed."""
+def test_request_tensors_get_the_answers_of_http(ask, service, request_, app, model, call) -> None:
+    """A request over gRPC gets the answer of HTTP, to the bit, and its id."""
     model.load()
     response = ask("ModelInfer", _requests(request_))
     alone = call(app, "POST", "/ai/v1/risk", json=request_).content
@@ -77,7 +77,7 @@ def test_texts_get_the_answers_of_the_wire(ask, service, request_, app, model, c
 
 
 def test_raw_features_get_raw_answers(ask, service, request_) -> None:
-    """Raw contents in, raw contents out, the same probability."""
+    """A call with raw contents gets raw contents with the same probability."""
     expected = service.answer(json.dumps(request_).encode())
     row = expected.basis.values
     request = pb.ModelInferRequest(model_name="customer-risk")
@@ -88,8 +88,8 @@ def test_raw_features_get_raw_answers(ask, service, request_) -> None:
     assert np.frombuffer(response.raw_output_contents[0], "<f8").tolist() == [expected.decision.probability]
 
 
-def test_empty_members_are_as_good_as_absent(ask, request_) -> None:
-    """Empty contents beside raw contents, an empty version, id and parameters are those that were left out."""
+def test_empty_members_count_as_left_out(ask, request_) -> None:
+    """Empty contents beside raw contents, and an empty version, id and parameters, count as left out."""
     request = pb.ModelInferRequest(model_name="customer-risk", model_version="", id="")
     tensor = request.inputs.add(name="request", datatype="BYTES", shape=[1])
     tensor.contents.SetInParent()
@@ -102,7 +102,7 @@ def test_empty_members_are_as_good_as_absent(ask, request_) -> None:
 
 
 def test_bad_fields_are_an_invalid_argument_that_names_them(ask) -> None:
-    """A thousand mistakes fit the metadata: the problem document as text, the fields as google.rpc.BadRequest."""
+    """A refusal with a thousand faults fits into the metadata, as a problem document and as google.rpc.BadRequest."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         ask("ModelInfer", _requests(*[{"customer_id": 7}] * 1000))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -125,14 +125,14 @@ def test_bad_fields_are_an_invalid_argument_that_names_them(ask) -> None:
     ],
 )
 def test_refusals_have_their_codes(ask, method, request_of, code) -> None:
-    """Another model, a change of models and too large a message are told apart."""
+    """Another model, a change of models and a large message have their codes."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         ask(method, request_of())
     assert caught.value.code().name == code
 
 
-def test_before_a_bundle_nothing_is_ready(ask, request_) -> None:
-    """Readiness is false, and inference is unavailable."""
+def test_the_service_is_not_ready_without_a_bundle(ask, request_) -> None:
+    """Before there is a bundle, readiness is false, and inference is unavailable."""
     empty = Service("customer-risk")
     assert not ask("ServerReady", pb.ServerReadyRequest(), empty).ready
     assert not ask("ModelReady", pb.ModelReadyRequest(name="customer-risk"), empty).ready
@@ -143,14 +143,14 @@ def test_before_a_bundle_nothing_is_ready(ask, request_) -> None:
 
 
 def test_metadata_names_the_version(ask, service) -> None:
-    """The model's one version is the bundle's hash."""
+    """The model's only version is the bundle's hash."""
     told = ask("ModelMetadata", pb.ModelMetadataRequest(name="customer-risk"))
     assert list(told.versions) == [service.model().version]
     assert ask("ServerMetadata", pb.ServerMetadataRequest()).name == "customer-risk"
 
 
-def test_a_fault_of_ours_tells_nothing_of_the_inside(ask, service, request_, caplog) -> None:
-    """INTERNAL for the caller, the cause for the log."""
+def test_an_unexpected_error_has_no_details(ask, service, request_, caplog) -> None:
+    """An unexpected error is INTERNAL for the caller, and the log has its cause."""
     service._clock = lambda: {}["inside"]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         ask("ModelInfer", _requests(request_))
@@ -179,7 +179,7 @@ class Nobody:
 
 
 async def _silent(calls: int, port: int) -> list[grpc.StatusCode]:
-    """Return the codes of calls whose message never comes."""
+    """Return the codes of calls whose message never arrives."""
     silence = asyncio.Event()
 
     async def nothing():
@@ -251,7 +251,7 @@ def test_refusals_under_overload_are_spread_over_time(serve, monkeypatch) -> Non
 
 
 @pytest.mark.parametrize("method", ["ServerLive", "ServerReady"])
-def test_probes_by_grpc_are_answered_under_overload(serve, method) -> None:
+def test_grpc_probes_are_answered_under_overload(serve, method) -> None:
     """Under overload, ServerLive and ServerReady are answered."""
 
     async def use(port):
@@ -269,8 +269,8 @@ def test_a_call_without_a_valid_token_is_refused_before_its_message(serve) -> No
     assert codes == [grpc.StatusCode.UNAUTHENTICATED] * 3
 
 
-def test_a_message_that_does_not_come_counts_as_one_of_the_greatest_size(serve) -> None:
-    """Calls without a message wait as far as the budget allows, others are refused, and all bytes are released."""
+def test_a_missing_message_counts_as_the_greatest_size(serve) -> None:
+    """Calls without a message wait within the budget, further ones are refused, and all bytes are released."""
     budget = Budget(2 * MOST_BYTES, 2 * MOST_BYTES)
     settings = GrpcSettings(port=0, grace_seconds=0, message_seconds=1)
     codes = serve(lambda port: _silent(3, port), settings=settings, budget=budget)
@@ -279,7 +279,7 @@ def test_a_message_that_does_not_come_counts_as_one_of_the_greatest_size(serve) 
 
 
 def test_the_messages_of_cancelled_calls_are_freed(serve) -> None:
-    """A caller may cancel many calls while their messages arrive: the process keeps none of them."""
+    """The process keeps no message of calls that were cancelled while it arrived."""
 
     async def use(port):
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

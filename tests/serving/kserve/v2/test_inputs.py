@@ -22,21 +22,21 @@ def _inputs(service, rows):
     ]
 
 
-def test_an_infinity_is_refused_where_it_stands(service) -> None:
-    """Infinity never reaches the model; NaN is a missing value."""
+def test_an_infinite_value_is_refused(service) -> None:
+    """An infinity is refused; NaN is a missing value."""
     width = len(service.names())
     with pytest.raises(InputError) as caught:
         read_inputs(_inputs(service, [[math.nan] * width, [math.inf, *[1.0] * (width - 1)]]), service)
     assert [each.pointer for each in caught.value.fields] == [f"/inputs/1/data/{width}"]
 
 
-def test_no_customers_are_no_questions(service) -> None:
-    """Tensors of nothing are sound."""
+def test_empty_tensors_are_valid(service) -> None:
+    """Empty tensors are valid."""
     assert read_inputs(_inputs(service, []), service).questions == []
 
 
-def test_a_model_of_other_features_ends_the_call(service, monkeypatch) -> None:
-    """Values read for one model never go to another that came meanwhile."""
+def test_values_for_another_model_are_refused(service, monkeypatch) -> None:
+    """Values that were read for one model are refused if another model was loaded meanwhile."""
     asked = read_inputs(_inputs(service, [[1.0] * len(service.names())]), service)
     monkeypatch.setattr(service, "names", lambda: ("other",))
     with pytest.raises(NotReady):
@@ -44,13 +44,13 @@ def test_a_model_of_other_features_ends_the_call(service, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(("raw", "datatype"), [(b"1234567", "FP64"), (b"\x05\x00\x00\x00abc", "BYTES")])
-def test_cut_binary_values_are_refused(raw, datatype) -> None:
-    """Half a number or half a text is none."""
+def test_incomplete_binary_values_are_refused(raw, datatype) -> None:
+    """An incomplete number or text is refused."""
     with pytest.raises(ValueError, match=r"."):
         from_binary(raw, datatype)
 
 
-def test_binary_values_come_back() -> None:
-    """What is written is read again, empty texts and NaN included."""
+def test_written_binary_values_are_read_unchanged() -> None:
+    """Written values are read again unchanged, empty texts and NaN included."""
     assert from_binary(to_binary([b"", b"ab"]), "BYTES") == [b"", b"ab"]
     np.testing.assert_array_equal(from_binary(to_binary(np.array([1.5, math.nan])), "FP64"), [1.5, math.nan])
