@@ -3,10 +3,11 @@
 
     .venv/bin/python -m benchmarks.features [--customers 20000]
 
-One thread each (POLARS_MAX_THREADS is set here). Synthetic customers with about 50 transactions each. "Collapsed" rows
-are one a transaction, in order of time, as a store of features would hold them; "collapse included" are shuffled event
-rows, two for two transactions in five. Only transactions are counted, never their rows. CPU time, medians of rounds in
-which all take turns. Fails where a goal of 10 (collapsed) or 5 million transactions a second is missed.
+Each runs on one thread (POLARS_MAX_THREADS is set here), with synthetic customers with about 50 transactions each.
+"Collapsed" has one row for each transaction, in order of time, as a feature store would have them. "Collapse included"
+has shuffled event rows; two transactions in five have two rows. Rates count transactions, not rows. Times are CPU
+times: medians of rounds in which all take turns. Exits with 1 if a goal of 10 million (collapsed) or 5 million
+transactions a second is missed.
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ from customer_risk.model.features.vocabulary import DIRECTIONS, OCCUPATIONS, REA
 from tests.oracles.polars_features import features as polars_features
 
 MEAN = 50  # transactions a customer
-TWICE = 0.4  # of the transactions were PENDING on a row of their own first
+TWICE = 0.4  # of the transactions have an earlier row with the state PENDING
 DAYS = 60
 GOALS = {"collapsed": 10e6, "collapse included": 5e6}
-CACHED = 1_000  # customers whose columns fit a cache
+CACHED = 1_000  # customers whose columns fit into a processor cache
 
 
 @click.command(help=__doc__)
 @click.option("--customers", default=20_000, show_default=True)
 @click.option("--rounds", default=7, show_default=True)
 def main(customers: int, rounds: int) -> None:
-    """Run and print."""
+    """Run the benchmark and print its tables."""
     people, events = tables(customers)
     final = events.sort("customer_id", "created_at", "stage").group_by("id", maintain_order=True).last()
     plain = final.sort("customer_id", "created_at", "amount", maintain_order=True)
@@ -88,7 +89,7 @@ def main(customers: int, rounds: int) -> None:
 
 
 def turns(contenders: dict[str, tuple[Callable[[], object], int]], rounds: int, least: float = 0.0) -> dict[str, float]:
-    """Median CPU seconds a call; `least` seconds of calls make one measurement."""
+    """Return the median CPU seconds of each call; each measurement lasts at least `least` seconds."""
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for round_ in range(rounds + 1):
         for name, (call, _) in contenders.items():
@@ -104,14 +105,14 @@ def turns(contenders: dict[str, tuple[Callable[[], object], int]], rounds: int, 
 
 
 def renumbered(encoded: Encoded) -> Encoded:
-    """Give each customer's transactions numbers in their order, as a store of collapsed rows does."""
+    """Return the transactions with a different id for each, as a store of collapsed rows has them."""
     counts = np.diff(encoded.offsets)
     ids = np.arange(len(encoded.ids)) - np.repeat(encoded.offsets[:-1], counts)
     return replace(encoded, ids=ids)
 
 
 def tables(customers: int, mean: int = MEAN) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return canonical customers with about `mean` transactions (one customer: exactly), and shuffled event rows."""
+    """Return customers with about `mean` transactions (exactly `mean` for one customer), and shuffled event rows."""
     random = np.random.default_rng(1)
     counts = random.poisson(mean, customers) if customers > 1 else np.array([mean])
     counts = np.maximum(1, counts)
@@ -178,7 +179,7 @@ def tables(customers: int, mean: int = MEAN) -> tuple[pl.DataFrame, pl.DataFrame
 
 
 def one_customer(transactions: int = MEAN) -> tuple[Person, History]:
-    """Return one customer as a decoded request has it: a profile, and `transactions` transactions as columns."""
+    """Return one customer as in a decoded request: a profile, and `transactions` transactions as columns."""
     people, events = tables(1, transactions)
     rows = events.unique("id", maintain_order=True)
     profile = people.to_dicts()[0]

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001  a script
-"""Measure what it costs to count one decision, beside prometheus_client's own counters; prints a Markdown table.
+"""Time the counting of one decision, beside prometheus_client's own counters; prints a Markdown table.
 
 .venv/bin/python benchmarks/metrics.py
 """
@@ -23,7 +23,7 @@ CALLS, ROUNDS = 2_000, 15
 
 @click.command(help=__doc__)
 def main() -> None:
-    """Time both in turn; the best round of each counts."""
+    """Time both in turn; the fastest round of each counts."""
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
         from prometheus_client import Counter, Histogram  # noqa: PLC0415  only after `prepare`
@@ -38,7 +38,7 @@ def main() -> None:
 
         def record() -> None:
             ours.waited(0.0001)
-            ours.decided(decision)  # type: ignore[arg-type]  # all that it looks at
+            ours.decided(decision)  # type: ignore[arg-type]  # it has the fields that are read
             ours.responded("/ai/v1/risk", 200, 0.0002)
 
         def peer() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
 
         took = {name: min(_each(call) for _ in range(ROUNDS)) for name, call in (("ours", record), ("peer", peer))}
     click.echo("| counting one decision with a warning | us | ours is |\n|---|---|---|")
-    click.echo(f"| ours, kept in the process and written each half second | {took['ours'] * 1e6:.1f} | 1.0 x |")
+    click.echo(f"| ours, counted in the process and written every half second | {took['ours'] * 1e6:.1f} | 1.0 x |")
     times = took["peer"] / took["ours"]
     click.echo(f"| prometheus_client's counters in shared files | {took['peer'] * 1e6:.1f} | {times:.1f} x |")
     click.echo(f"\n{versions('prometheus-client')}")

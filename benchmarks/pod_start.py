@@ -1,8 +1,9 @@
 # ruff: noqa: INP001, T201  a script that prints a table
-"""How long a pod takes from being made to being ready, and where: `benchmarks/pod_start.py RELEASE NAMESPACE [TIMES]`.
+"""Measure the steps of a pod's start: `benchmarks/pod_start.py RELEASE NAMESPACE [TIMES]`.
 
-Deletes the release's pods one at a time, TIMES times in all, and reads the times that the cluster keeps, in whole
-seconds. One core a pod: helm upgrade --reset-then-reuse-values --set resources.limits.cpu=1,resources.requests.cpu=1.
+Deletes pods of the release, one after the other, TIMES times in all, and reads the times that the cluster stores, in
+whole seconds. For pods with one core: helm upgrade --reset-then-reuse-values
+--set resources.limits.cpu=1,resources.requests.cpu=1.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ STEPS = ("scheduled", "bundle fetched", "shipper started", "server started", "re
 
 
 def moments(pod: Any) -> dict[str, datetime] | None:
-    """Read when each step was over; None before all are."""
+    """Return when each step ended; None until all have ended."""
     status = pod.status
     conditions = {each.type: each.last_transition_time for each in status.conditions or [] if each.status == "True"}
     found: dict[str, datetime] = {"made": pod.metadata.creation_timestamp}
@@ -40,7 +41,7 @@ def moments(pod: Any) -> dict[str, datetime] | None:
 
 
 def main(release: str, namespace: str, times: int = 10) -> None:
-    """Measure and print."""
+    """Measure the starts and print the table."""
     config.load_kube_config()
     core = client.CoreV1Api()
     labels = {"label_selector": f"serving.kserve.io/inferenceservice={release}"}

@@ -3,12 +3,12 @@
 
     .venv/bin/python -m benchmarks.reasons [--rows 10000]
 
-One thread each; CPU time, medians of rounds in which all take turns, so that a busy machine disturbs them alike.
-XGBoost's DMatrix is made before its clock starts; our clock runs from a float64 array to margins and contributions.
-`shap.TreeExplainer` hands an XGBoost model over to `pred_contribs`, so its own C code is timed as well (it compares in
-double precision, so that its answers differ). "Caches cold" is one row after 8 MB of other memory were touched. Fails
-where a goal is missed (20 times `pred_contribs` for one row and 10 times in a batch, at depth 4) or where contributions
-differ from `pred_contribs` by more than 1e-5.
+Each runs on one thread. Times are CPU times: medians of rounds in which all take turns, so that other work on the
+machine affects all alike. XGBoost's DMatrix is created before its time starts; our time includes everything from a
+float64 array to margins and contributions. `shap.TreeExplainer` calls `pred_contribs` for an XGBoost model, so its own
+C code is timed as well; its results differ because it compares in double precision. "Caches cold" is one row after
+reading 8 MB of other memory. Exits with 1 if a goal is missed (20 times as fast as `pred_contribs` for one row and 10
+times in a batch, at depth 4), or if contributions differ from `pred_contribs` by more than 1e-5.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ Peer = Callable[[], "NDArray[np.float64]"]
 MODELS = ((3, 200), (4, 200), (6, 300))  # depth, trees
 COLUMNS = 100
 GOALS = {"one row": 20.0, "batch": 10.0}
-SECONDS = 20.0  # rounds stop once one takes longer than this
+SECONDS = 20.0  # no further round begins after one that took longer than this
 
 
 @click.command(help=__doc__)
 @click.option("--rows", default=10_000, show_default=True, help="Rows of the batch.")
 def main(rows: int) -> None:
-    """Run and print."""
+    """Run the benchmark and print its table."""
     chance = np.random.default_rng(0)
     values = chance.normal(size=(max(rows, 20_000), COLUMNS))
     values[chance.random(values.shape) < 0.1] = np.nan
     signal = np.nan_to_num(values) @ chance.normal(size=COLUMNS) + np.nan_to_num(values[:, 0] * values[:, 1])
     labels = signal + 3 * chance.normal(size=len(values)) > 2
     heads = ("model", "rows", "ours, a row", "`pred_contribs`", "`shap.TreeExplainer`", "shap's own C code", "ours is")
-    heads = (*heads, "ours, caches cold", "tables, and making them", "greatest difference")
+    heads = (*heads, "ours, caches cold", "tables, and their creation", "greatest difference")
     click.echo(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     missed = [fault for depth, trees in MODELS for fault in _model(depth, trees, values, labels, rows)]
     click.echo(f"\n{versions('numba', 'xgboost-cpu', 'shap')}")
@@ -58,7 +58,7 @@ def main(rows: int) -> None:
 
 
 def _model(depth: int, trees: int, values: NDArray[np.float64], labels: NDArray[np.bool_], rows: int) -> list[str]:
-    """Print one model's two lines; give the goals that it misses."""
+    """Print the two lines of a model; return the goals that it misses."""
     booster = xgboost.train(
         {"objective": "binary:logistic", "max_depth": depth, "eta": 0.1, "nthread": 1},
         xgboost.DMatrix(values, labels),
@@ -68,12 +68,12 @@ def _model(depth: int, trees: int, values: NDArray[np.float64], labels: NDArray[
     explainer = Explainer(trees_from_booster(booster))
     built = time.process_time() - began
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # shap's plots warn of matplotlib's plans
+        warnings.simplefilter("ignore")  # shap's plots cause warnings of matplotlib
         import shap  # noqa: PLC0415  it takes seconds and warns
 
         default = shap.TreeExplainer(booster, feature_perturbation="tree_path_dependent")
         own = shap.TreeExplainer(booster, feature_perturbation="tree_path_dependent")
-        own.model.model_type = "internal"  # else it hands over to pred_contribs
+        own.model.model_type = "internal"  # otherwise it calls pred_contribs
     missed = []
     for what, some in (("one row", values[:1]), ("batch", values[:rows])):
         matrix = xgboost.DMatrix(some, nthread=1)
@@ -91,7 +91,7 @@ def _model(depth: int, trees: int, values: NDArray[np.float64], labels: NDArray[
         cold = f"{_per_row(_after_other_work(peers['ours']), 1)}" if single else ""
         click.echo(
             f"| {trees} trees of depth {depth} | {len(some):,} | {shown} | {ratio:.0f} x | "
-            f"{cold} | {explainer.table_bytes / 1e6:.1f} MB, {built:.2f} s | {difference:.0e} |",
+            f"{cold} | {explainer.table_bytes / 1e6:.1f} MB, {built:.2f} s | {difference:.0e} |"
         )
         if depth == 4 and ratio < GOALS[what]:
             missed.append(f"{ratio:.1f} times pred_contribs for {what} at depth 4, the goal is {GOALS[what]:.0f}")
@@ -103,7 +103,7 @@ def _model(depth: int, trees: int, values: NDArray[np.float64], labels: NDArray[
 def _take_turns(
     peers: dict[str, Peer], *, calls: int, rounds: int
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
-    """Give each one's answer and its median seconds a call; a turn is as many calls as cost about `calls` of ours."""
+    """Return each contender's result and median seconds of a call; a turn lasts about as long as `calls` of ours."""
     answers: dict[str, NDArray[np.float64]] = {}
     took: dict[str, list[float]] = {name: [] for name in peers}
     for number in range(rounds + 1):
@@ -121,7 +121,7 @@ def _take_turns(
 
 
 def _after_other_work(run: Peer, rounds: int = 100) -> float:
-    """Give the median seconds of a call after 8 MB of other memory drove all out of the nearer caches."""
+    """Return the median seconds of a call after reading 8 MB of other memory, which empties the nearer caches."""
     other = np.zeros(1_000_000)
     took = []
     for _ in range(rounds):

@@ -1,13 +1,13 @@
 # ruff: noqa: INP001  a script
-"""Measure what recording adds to a decision, in microseconds and bytes, in both forms of a record; print Markdown.
+"""Measure the cost of recording a decision, in microseconds and bytes, in both forms of a record; print Markdown.
 
     .venv/bin/python -m benchmarks.record_cost [--rounds 40]
 
-The requests of 64 customers are answered, then recorded in one form and in the other, in turn. Only the recording is
-measured; the processor's caches are in the state that an answer leaves, as in a server. "In a loop" is the time of
-encoding alone: the fastest of a hundred loops, since other work on the machine only adds to it. The other figures are
-medians. The outbox is in a temporary folder. Every record is committed by itself; a server commits the records of one
-turn of its event loop together.
+The requests of 64 customers are answered and then recorded in both forms in turn. Only the recording is measured, with
+the processor's caches as an answer leaves them, as in a server. "In a loop" is the time of encoding alone: the fastest
+of a hundred loops, because other work on the machine only adds time. The other figures are medians. The outbox is in a
+temporary folder. Each record is committed separately; a server commits the records of one turn of its event loop
+together.
 """
 
 from __future__ import annotations
@@ -88,14 +88,7 @@ def form_1(answer: Answer, *, cpu: str, names: str) -> bytes:
 def form_2(answer: Answer, *, cpu: str, names: str) -> bytes:
     """Return a decision's record as this release writes it."""
     return encode_decision(
-        answer,
-        customer_id=answer.customer_id,
-        caller=CALLER,
-        route=ROUTE,
-        trace="",
-        took=TOOK,
-        cpu=cpu,
-        names=names,
+        answer, customer_id=answer.customer_id, caller=CALLER, route=ROUTE, trace="", took=TOOK, cpu=cpu, names=names
     )
 
 

@@ -3,11 +3,11 @@
 
     .venv/bin/python benchmarks/rules.py [TABLES] [--run RUN]
 
-Every feature is computed as serving computes it for rules. "Points" ranks by the sum that a request's rules reach,
-"segment" by what callers see of it: low, medium or high. With RUN, a folder that `customer-risk train` wrote from the
-same tables, its contenders stand beside: their cross-validated probabilities, all folds ranked together. A run keeps
-its customers in an order of its own, so the rows can't be paired and no difference is shown.
-Nothing is learnt from the tables here, but whoever set the thresholds had looked at these very customers.
+Features are computed as the server computes them for rules. "Points" ranks by the sum of the points of the rules that
+apply, "segment" by the segment that callers see: low, medium or high. RUN is a folder that `customer-risk train` wrote
+from the same tables; its contenders are added with their cross-validated probabilities, all folds ranked together. A
+run has its customers in another order, so the rows can't be paired, and no differences are shown. The rules aren't
+trained on the tables, but their thresholds were chosen with knowledge of these customers.
 """
 
 from __future__ import annotations
@@ -43,10 +43,12 @@ LEVELS = ("low", "medium", "high")
 
 @click.command(help=__doc__)
 @click.argument("tables", type=click.Path(path_type=Path, exists=True), default=Path(SHARED, "data", "hometask"))
-@click.option("--run", type=click.Path(path_type=Path, exists=True), help="What `customer-risk train` wrote.")
-@click.option("--rules", "file", type=click.Path(path_type=Path, exists=True), help="Other rules than those built in.")
+@click.option("--run", type=click.Path(path_type=Path, exists=True), help="Folder that `customer-risk train` wrote.")
+@click.option(
+    "--rules", "file", type=click.Path(path_type=Path, exists=True), help="Rules instead of the built-in ones."
+)
 def main(tables: Path, run: Path | None, file: Path | None) -> None:
-    """Judge every customer, and print."""
+    """Rank every customer and print the tables."""
     cohort = load_cohort(tables, "labelled")
     customers, events = pl.DataFrame(cohort.customers), pl.DataFrame(cohort.events)
     suspended = customers["suspended"].to_numpy()
@@ -76,7 +78,7 @@ def _points(rules: RuleSet, row: Mapping[str, float | None]) -> float:
 
 
 def _contenders(run: Path | None, suspended: Flags) -> dict[str, tuple[Flags, Floats]]:
-    """Read each contender's labels bool[n] and probabilities float64[r, n], one row a repeat of cross-validation."""
+    """Return each contender's labels bool[n] and probabilities float64[r, n], one row for each repeat."""
     if run is None:
         return {}
     evaluation = json.loads((run / "evaluation.json").read_bytes())
@@ -87,7 +89,7 @@ def _contenders(run: Path | None, suspended: Flags) -> dict[str, tuple[Flags, Fl
 
 
 def _intervals(labels: Flags, scores: Floats) -> list[Interval]:
-    """Measure scores float64[r, n]."""
+    """Return the intervals of the metrics of scores float64[r, n]."""
     draws = make_draws(len(labels), len(scores), draws=DRAWS, confidence=CONFIDENCE, seed=SEED)
     measured = measure(lambda at, weights: metrics.ranking(labels, scores[at], weights), len(scores), draws)
     return [interval(measured[name], CONFIDENCE) for name in SHOWN]

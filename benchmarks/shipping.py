@@ -93,11 +93,7 @@ def fill(outbox: Path, records: int) -> None:
     for number in range(records):
         now[0] = _HOUR + number * 0.01
         recorder.decided(
-            service.answer(bodies[number % len(bodies)]),
-            caller="payments",
-            route="/ai/v1/risk",
-            trace=None,
-            took=250,
+            service.answer(bodies[number % len(bodies)]), caller="payments", route="/ai/v1/risk", trace=None, took=250
         )
         if number % 50 == 49:
             recorder.commit()

@@ -3,9 +3,9 @@
 
     .venv/bin/python benchmarks/storage_cost.py [--writers 4] [--batch-seconds 2]
 
-A thousand decisions on 50 transactions each, all 114 features, are recorded as the server does it. Prices are those of
-docs/prices.yaml, taxes, discounts and the network within Google's own left out. "After five years" is the month in
-which the first records leave: from there on it stays the same.
+A thousand decisions about 50 transactions each, with all 114 features, are recorded as the server records them. Prices
+are those of docs/prices.yaml, without taxes, discounts and traffic within Google Cloud. "After five years" is the month
+in which the first records are deleted; later months cost the same.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ RATES: Final = (10_000_000, 100_000_000)
 DAYS: Final = 365.25 / 12  # of a month
 GIB: Final = 2.0**30
 TIB: Final = 2.0**40
-PEAK: Final = 3  # times the mean rate, for what has to be held ready
+PEAK: Final = 3  # times the mean rate, for capacity that is reserved
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes of one record: in the outbox, in BigQuery's own count, as a line of JSON, compressed, in Parquet."""
+    """Bytes of one record: in the outbox, as BigQuery counts them, as a line of JSON, compressed, and in Parquet."""
 
     outbox: float
     logical: float
@@ -59,10 +59,15 @@ class Sizes:
 
 
 @click.command(help=__doc__)
-@click.option("--writers", default=4, show_default=True, help="Server processes at 10 million a day; ten times at 100.")
+@click.option(
+    "--writers",
+    default=4,
+    show_default=True,
+    help="Server processes at 10 million a day; ten times as many at 100 million.",
+)
 @click.option("--batch-seconds", default=2.0, show_default=True, help="record.ship.batch_seconds.")
 def main(writers: int, batch_seconds: float) -> None:
-    """Run and print."""
+    """Run the benchmark and print its tables."""
     prices = {name: each["usd"] for name, each in yaml.safe_load(PRICES.read_text())["prices"].items()}
     by_rate = {rate: segments_a_day(rate, writers * rate // RATES[0], batch_seconds) for rate in RATES}
     together = round(RATES[0] / by_rate[RATES[0]])
@@ -82,7 +87,7 @@ def main(writers: int, batch_seconds: float) -> None:
 
 
 def measure(together: int) -> Sizes:
-    """Record decisions and store them, so many in a segment."""
+    """Record decisions and store them, `together` in a segment; return the sizes."""
     with tempfile.TemporaryDirectory() as scratch:
         material = make_material(Path(scratch) / "model")
         service = Service("customer-risk")
@@ -92,7 +97,7 @@ def measure(together: int) -> Sizes:
         chance = random.Random(7)  # noqa: S311  made-up customers
         rows = [row for one in material.raw for row in one["transactions"]]
         for number in range(RECORDS):
-            # No two transactions alike, or compression would find what it never does.
+            # No two transactions are equal: compression would be better than in reality.
             sent = [_another(row, chance) for row in chance.sample(rows, TRANSACTIONS)]
             request = material.raw[0] | {"customer_id": f"customer-{number:08d}", "transactions": sent}
             answer = service.answer(json.dumps(request).encode())
@@ -130,7 +135,7 @@ def _another(row: Mapping[str, Any], chance: random.Random) -> dict[str, Any]:
 
 
 def logical_bytes(row: Mapping[str, Any], columns: Sequence[Column] = COLUMNS) -> int:
-    """Count a row as BigQuery bills it: 8 bytes a number or time, 1 a boolean, 2 more than a text's, none for null."""
+    """Return a row's bytes as BigQuery bills them: 8 for a number or time, 1 for a boolean, 2 plus a text's length."""
     total = 0
     for column in columns:
         value = row.get(column.name)
@@ -148,12 +153,12 @@ def _one(value: Any, kind: str) -> int:
 
 
 def segments_a_day(rate: int, writers: int, batch_seconds: float) -> float:
-    """Count segments: each writing process ends one every `batch_seconds`, or at a thousand records."""
+    """Return the number of segments: each process writes one every `batch_seconds`, or at a thousand records."""
     return max(rate / 1000, min(rate, writers * 86_400 / batch_seconds))
 
 
 def kept(months: float, days: float, start: float, end: float) -> float:
-    """Count the days' worth of records that are from `start` to `end` days old, `months` after the first."""
+    """Return how many days' records are `start` to `end` days old, `months` after the first record."""
     age = months * days
     return max(0.0, min(age, end) - start)
 
@@ -161,12 +166,12 @@ def kept(months: float, days: float, start: float, end: float) -> float:
 def costs(
     rate: int, sizes: Sizes, prices: Mapping[str, float], segments: float, months: float
 ) -> dict[str, float | None]:
-    """Compute what a month costs, so many months after the first record; None where it can't be done at all."""
+    """Return the cost of a month, `months` after the first record; None if the amount can't be stored."""
     logical, lines, line = (rate * each / GIB for each in (sizes.logical, sizes.lines, sizes.line))  # GiB a day
     young, old = kept(months, DAYS, 0, 90), kept(months, DAYS, 90, 60 * DAYS)
     write = max(0.0, logical * DAYS - prices["bigquery_write_free_gib"]) * prices["bigquery_write_gib"]
     physical = rate * sizes.parquet / GIB
-    objects = segments * DAYS / 1000  # thousands a month; the manifest and the salts of each aren't moved to Archive
+    objects = segments * DAYS / 1000  # thousands a month; their manifests and salts aren't moved to Archive
     bucket = (
         lines * DAYS * prices["gcs_replication_gib"]
         + 3 * objects * prices["gcs_write_thousand"]
@@ -178,7 +183,7 @@ def costs(
     outbox = rate * sizes.outbox / GIB * stored
     nodes = max(
         1.0, PEAK * rate / 86_400 / 10_000, outbox * GIB / TIB / prices["bigtable_node_hdd_tib"]
-    )  # ten thousand rows a second and node
+    )  # ten thousand rows a second for each node
     return {
         "BigQuery, Storage Write API, logical bytes": write
         + logical * (young * prices["bigquery_logical_gib"] + old * prices["bigquery_logical_old_gib"]),

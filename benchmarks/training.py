@@ -3,11 +3,11 @@
 
     .venv/bin/python -m benchmarks.training [TABLES] [--no-full]
 
-TABLES are the shared real tables where they stand, else 300 synthetic customers. The peer searches XGBClassifier with
-RandomizedSearchCV: as many trials over as many folds, trees alike, on the same features and as many workers; nested in
-as many outer folds for the full evaluation. It ranks no features, averages no members, calibrates nothing, compares
-nothing, explains nothing, writes nothing. Our kernels are compiled beforehand, as once an install.
-Fails where a goal (60 s, 300 s of wall time) is missed.
+TABLES are by default the shared real tables if they exist, otherwise 300 synthetic customers. The peer is
+RandomizedSearchCV over XGBClassifier with the same number of trials, folds and workers, similar trees and the same
+features; for the full evaluation it is nested in the same number of outer folds. It doesn't rank features, average
+members, calibrate, compare, explain or write anything. Our kernels are compiled before, which happens once for each
+installation. Exits with 1 if a goal (60 s, 300 s of wall time) is missed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from customer_risk.model.training.progress import Shown
 from rich.console import Console
 from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold, cross_validate
 from xgboost import XGBClassifier
@@ -30,7 +31,6 @@ from customer_risk.model.config import load_config
 from customer_risk.model.policy.thresholds import Cuts
 from customer_risk.model.tables.synthetic import synthesize
 from customer_risk.model.training import pipeline
-from customer_risk.model.training.progress import Shown
 from customer_risk.model.training.stages import Stages
 from customer_risk.model.training.tuning import FIXED, quiet
 
@@ -48,11 +48,11 @@ GOALS = {"tuning included": 60.0, "with the full evaluation": 300.0}
 @click.argument("tables", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--full/--no-full", default=True, show_default=True, help="Time the full evaluation too.")
 def main(tables: Path | None, full: bool) -> None:
-    """Run and print."""
+    """Run the benchmark and print its table."""
     config = load_config()
     with tempfile.TemporaryDirectory() as scratch:
         found = tables or _tables(Path(scratch))
-        pipeline.prepare(found, config, None, Stages())  # compiles the kernels, once an install
+        pipeline.prepare(found, config, None, Stages())  # compiles the kernels, once for each installation
         with _clock() as ours:
             study = _train(found, Path(scratch) / "bundle", config)
         with _clock() as peer:
@@ -73,7 +73,7 @@ def main(tables: Path | None, full: bool) -> None:
 
 
 def _train(tables: Path, bundle: Path, config: Config) -> Study:
-    """Read, guard, tune, fit and write the bundle: everything but the judgement of the procedure."""
+    """Read and check the tables, tune, fit and write the bundle: everything except the evaluation."""
     material = pipeline.prepare(tables, config, None, Stages())
     study = pipeline.make_study(material, config)
     with quiet():
@@ -107,7 +107,7 @@ def _search(config: Config) -> RandomizedSearchCV:
 
 
 def _nested(study: Study, config: Config) -> None:
-    """Judge the peer's search as the full evaluation judges ours: nested, repeated."""
+    """Evaluate the peer's search as the full evaluation evaluates ours: nested and repeated."""
     for repeat in range(study.repeats):
         outer = StratifiedKFold(study.folds, shuffle=True, random_state=config.seed + repeat)
         cross_validate(_search(config), study.table.values, study.suspended, cv=outer, scoring="average_precision")
@@ -115,7 +115,7 @@ def _nested(study: Study, config: Config) -> None:
 
 @contextmanager
 def _clock() -> Iterator[dict[str, float]]:
-    """Give the block's wall seconds, and this process's CPU seconds."""
+    """Yield a mapping that gets the block's wall seconds and this process's CPU seconds."""
     took: dict[str, float] = {}
     wall, cpu = time.perf_counter(), time.process_time()
     yield took

@@ -1,1 +1,1 @@
-"""Load on a running service: what it reaches beside its peers, and how it behaves beyond that."""
+"""A load test of a running service."""

@@ -1,4 +1,4 @@
-"""Whether an answer is the one to this request: its body, not only its status."""
+"""Checks that the body of a response is the answer to its request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]
 
 
 class _Reason(msgspec.Struct):
-    """`contribution` is there for callers with the scope `explain` alone."""
+    """A reason; only callers with the scope `explain` get `contribution`."""
 
     code: Annotated[str, Meta(min_length=1)]
     text: str  # empty in a reason whose text an earlier reason of the answer has
@@ -25,7 +25,7 @@ class _Reason(msgspec.Struct):
 
 
 class _Pattern(msgspec.Struct):
-    """A pattern of an answer; `count` is only there for callers with the scope `explain`."""
+    """A pattern; only callers with the scope `explain` get `count`."""
 
     code: Annotated[str, Meta(min_length=1)]
     count: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
@@ -63,18 +63,18 @@ class _Items(msgspec.Struct):
 
 
 class Checked(NamedTuple):
-    """The decisions that a response holds, and what is wrong with it; empty where nothing is."""
+    """The ids of the decisions in a response, and what is wrong with it; empty if nothing is."""
 
     decisions: tuple[str, ...]
     wrong: str
 
 
 class WrongAnswerError(Exception):
-    """An answer isn't the one to its request."""
+    """A response is not the answer to its request."""
 
 
 class Checker:
-    """Checks each response, and which values must differ or be the same among all responses.
+    """Checks each response, and the values that must differ or be equal in all responses.
 
     `minimum_patterns` is the minimum of the bundle's action rule.
     """
@@ -89,7 +89,7 @@ class Checker:
         self._problem = msgspec.json.Decoder(_Problem)
 
     def check(self, number: int, payload: Payload, body: bytes) -> Checked:
-        """Check the body of the response to payload `number`, whose status was the one expected."""
+        """Check the body of the response to payload `number`; its status was the expected one."""
         decisions: list[str] = []
         try:
             for place, item in enumerate(self._decode(payload, body)):
@@ -114,25 +114,27 @@ class Checker:
     def _check_item(self, number: int, place: int, payload: Payload, item: _Item) -> None:
         expected = payload.statuses[place]
         if item.status != expected:
-            raise WrongAnswerError(f"item {place} has status {item.status} in place of {expected}")
+            raise WrongAnswerError(f"item {place} has status {item.status} instead of {expected}")
         if expected == 200 and item.answer is not None:
             self._check(number, place, payload, item.answer)
         elif expected == 200 or item.problem is None or item.answer is not None:
-            raise WrongAnswerError(f"item {place} holds no {'answer' if expected == 200 else 'problem alone'}")
+            raise WrongAnswerError(
+                f"item {place} {'lacks an answer' if expected == 200 else 'lacks a problem, or has an answer too'}"
+            )
 
     def _check(self, number: int, place: int, payload: Payload, answer: _Answer) -> None:
         customer, identity, probability = payload.customers[place], answer.decision_id, answer.probability
         if not _UUID7.fullmatch(identity):
-            raise WrongAnswerError(f"decision_id {identity!r} is no UUID of version 7")
+            raise WrongAnswerError(f"decision_id {identity!r} is not a UUID of version 7")
         if identity in self._seen:
-            raise WrongAnswerError(f"decision_id {identity} was given twice")
+            raise WrongAnswerError(f"decision_id {identity} was returned twice")
         self._seen.add(identity)
         if answer.customer_id != customer:
             raise WrongAnswerError(f"the answer is about {answer.customer_id!r}, the request about {customer!r}")
         if answer.source != "model":
             raise WrongAnswerError(f"{answer.source} answered, not the model")
         if probability is None or not 0 <= probability <= 1:
-            raise WrongAnswerError(f"{probability} is no probability")
+            raise WrongAnswerError(f"{probability} is not a probability")
         self._check_action(answer, features=payload.kind == "features")
         _check_reasons(answer)
         before = self._probabilities.setdefault((number, place, answer.model.version), probability)
@@ -158,12 +160,15 @@ class Checker:
 
 
 def _check_reasons(answer: _Answer) -> None:
-    """Want the strongest first, and a text for it; in the segments medium and high, first those that raise the risk."""
+    """Check that the strongest reason is first and has a text.
+
+    In the segments medium and high, reasons that raise the risk come before all others.
+    """
     if not answer.reasons:
         raise WrongAnswerError("no reasons")
     if not answer.reasons[0].text:
         raise WrongAnswerError("the first reason has no text for the customer")
-    # Equal to nine decimals is equal: the service orders such reasons in its own way.
+    # The service orders contributions that are equal to nine decimals by another rule.
     keys = [
         (
             answer.segment != "low" and reason.direction == "lowers",

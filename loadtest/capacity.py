@@ -1,8 +1,7 @@
-"""What a server holds: the greatest rate it answers in time, found by trying ever greater ones.
+"""Measures the capacity of a server: `python -m loadtest.capacity --url URL`.
 
-To hold a rate is to answer every request of a rung of some seconds, none of them told to come back, with the p99 below
-the limit. `python -m loadtest.capacity --url URL` tells it; a tenth of 60 % of one limited pod's is what loadtest.step
-begins with.
+The capacity is the greatest rate at which the server answers every request for some seconds, refuses none with
+Retry-After, and keeps the p99 below the limit. The first rate of loadtest.step (1x) is 60% of the capacity of one pod.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from loadtest.payloads import make_payloads, save_payloads
 from loadtest.plan import Stage
 from loadtest.timeline import windows
 
-SHARE: Final = 0.6  # of what one pod holds: 1x
+SHARE: Final = 0.6  # of the capacity of one pod: 1x
 _GROWTH: Final = 1.5
-_CLOSE: Final = 1.1  # the greatest rate held is known this well
+_CLOSE: Final = 1.1  # the ratio of the least rate that failed to the greatest rate that passed
 
 
 class Rung(NamedTuple):
-    """A rate tried: p99 in ms (infinite where a request failed), the share told to come back, whether it was held."""
+    """A rate, its p99 in ms (infinite if a request failed), its share of refusals with Retry-After, and its result."""
 
     rate: float
     p99: float
@@ -37,7 +36,7 @@ class Rung(NamedTuple):
 
 
 def climb(attempt: Callable[[float], Rung], first: float) -> float:
-    """Try greater rates until one isn't held, then between; give the greatest one held, 0 where none is."""
+    """Try greater rates until one fails, then rates between; return the greatest rate that passed, 0 if none did."""
     held, missed, rate = 0.0, math.inf, first
     while missed > held * _CLOSE:
         if attempt(rate).held:
@@ -61,7 +60,7 @@ def attempts(
     seconds: float,
     minimum_patterns: int,
 ) -> Callable[[float], Rung]:
-    """Make the attempt at a rate."""
+    """Return a function that tries a rate."""
 
     def attempt(rate: float) -> Rung:
         plan = generate(
@@ -82,25 +81,39 @@ def attempts(
         rung = Rung(rate, p99, again, p99 < gates.p99_ms and again == 0 and not (outcomes["wrong"] != "").any())
         late = float(np.percentile(outcomes["late_ms"].to_numpy(), 99))
         if not rung.held and gates.generator_late_p99_ms is not None and late > gates.generator_late_p99_ms:
-            raise GeneratorError(f"At {rate:,.0f} a second the generator was {late:.0f} ms late: it is the limit here.")
-        words = "held" if rung.held else "not held"
-        echo(f"{rate:8,.0f} a second: p99 {p99:7.1f} ms, {again:.1%} told to come back: {words}")
+            raise GeneratorError(
+                f"At {rate:,.0f} a second the generator was {late:.0f} ms late, so it limits the rate."
+            )
+        verdict = "passed" if rung.held else "failed"
+        echo(f"{rate:8,.0f} a second: p99 {p99:7.1f} ms, {again:.1%} refused with Retry-After: {verdict}")
         return rung
 
     return attempt
 
 
 @click.command(help=__doc__)
-@click.option("--url", required=True)
-@click.option("--host", default="")
-@click.option("--token-file", type=click.Path(exists=True, path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("build/loadtest/capacity"), show_default=True)
-@click.option("--gates", "gates_file", type=click.Path(path_type=Path), default=DEFAULT)
-@click.option("--first", default=20.0, show_default=True, help="The rate to begin with.")
+@click.option("--url", required=True, help="URL of the gateway or server, without a path.")
+@click.option("--host", default="", help="Host header; by default that of the URL.")
+@click.option("--token-file", type=click.Path(exists=True, path_type=Path), help="File with a bearer token.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("build/loadtest/capacity"),
+    show_default=True,
+    help="Folder for the results.",
+)
+@click.option(
+    "--gates",
+    "gates_file",
+    type=click.Path(path_type=Path),
+    default=DEFAULT,
+    help="YAML file of the limits; by default loadtest/gates.yaml.",
+)
+@click.option("--first", default=20.0, show_default=True, help="First rate, in requests a second.")
 @click.option(
     "--minimum-patterns", default=1, show_default=True, help="Minimum of the action rule in the bundle's manifest."
 )
-@click.option("--seconds", default=8.0, show_default=True, help="Of each rung.")
+@click.option("--seconds", default=8.0, show_default=True, help="Seconds at each rate.")
 def main(
     *,
     url: str,
@@ -112,7 +125,7 @@ def main(
     minimum_patterns: int,
     seconds: float,
 ) -> None:  # fmt: skip
-    """Print the rungs, and what is held."""
+    """Print each rate, and the capacity."""
     try:
         gates = load_gates(gates_file)
         payloads = out / "payloads.jsonl"
@@ -130,7 +143,7 @@ def main(
         held = climb(attempt, first)
     except (GatesError, GeneratorError) as error:
         raise click.ClickException(str(error)) from error
-    echo(f"holds {held:,.0f} a second; as one pod's, 1x is {SHARE * held:,.0f}")
+    echo(f"capacity: {held:,.0f} requests a second; if it is that of one pod, 1x is {SHARE * held:,.0f}")
     raise SystemExit(held == 0)
 
 

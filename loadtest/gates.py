@@ -1,4 +1,4 @@
-"""What a run must hold, in one file, and the verdicts."""
+"""The limits of a run, read from one file, and the verdicts."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _Some = Annotated[float, Meta(gt=0)]
 
 
 class GatesError(Exception):
-    """The gates can't be used as they stand."""
+    """The gates can't be used."""
 
 
 class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The limits; gates.yaml says what each is. With a limit of None, the measured value is printed and not judged.
+    """The limits, which gates.yaml describes. With a limit of None, the measured value is printed and not judged.
 
     Without `settled_within_seconds` neither p99 is judged: `p99_ms` then only sets the limit that the table names.
     """
@@ -40,7 +40,7 @@ class Gates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A gate, judged: `held` is None where it couldn't be. What is only told has no limit."""
+    """The result of a gate; `held` is None if it wasn't judged. A value that is only printed has no limit."""
 
     gate: str
     limit: str
@@ -49,7 +49,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def load_gates(file: Path = DEFAULT) -> Gates:
-    """Read the gates; every one must be there, and nothing else. Raises GatesError."""
+    """Read the gates; raises GatesError if a gate is missing or unknown, or the file can't be read."""
     try:
         return msgspec.yaml.decode(file.read_bytes(), type=Gates)
     except (OSError, UnicodeDecodeError, msgspec.MsgspecError) as error:
@@ -57,7 +57,7 @@ def load_gates(file: Path = DEFAULT) -> Gates:
 
 
 def table(verdicts: Iterable[Verdict]) -> str:
-    """Show verdicts as rows."""
+    """Return the verdicts as a Markdown table."""
     words = {True: "held", False: "MISSED", None: "not judged"}
     rows = [
         f"| {one.gate} | {one.limit} | {one.measured} | {words[one.held] if one.limit else ''} |" for one in verdicts
@@ -66,5 +66,5 @@ def table(verdicts: Iterable[Verdict]) -> str:
 
 
 def all_held(verdicts: Iterable[Verdict]) -> bool:
-    """Tell whether no gate was missed."""
+    """Return whether no gate was missed."""
     return all(one.held is not False for one in verdicts)

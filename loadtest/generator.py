@@ -1,4 +1,4 @@
-"""Locust, in processes of its own, and what they saw."""
+"""Runs Locust in separate processes, and reads their results."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import polars as pl
 
 from loadtest.plan import FOLDER, PART, Outcome, Plan, Stage
 
-_IMPORTING: Final = 600.0  # seconds at most until a process of Locust's is ready, on a busy machine
-_ENDING: Final = 300.0  # seconds at most from the end of the callers' patience to the end of their process
-_STARTING: Final = 3.0  # seconds from then to the first request: the first callers are made
+_IMPORTING: Final = 600.0  # most seconds until a Locust process is ready, on a busy machine
+_ENDING: Final = 300.0  # most seconds from the end of the callers' patience to the end of their process
+_STARTING: Final = 3.0  # seconds from then to the first request, in which the first callers are created
 _USERS: Final = Path(__file__).with_name("users.py")
 SCHEMA: Final = {
     "due": pl.Float64,
@@ -32,7 +32,7 @@ SCHEMA: Final = {
 
 
 class GeneratorError(Exception):
-    """Locust didn't run to its end."""
+    """Locust ended before the run was over, or never started."""
 
 
 def generate(
@@ -47,7 +47,7 @@ def generate(
     patience: float,
     minimum_patterns: int = 1,
 ) -> Plan:
-    """Send what the stages say, and give the plan as it was carried out; blocks until the last answer is in.
+    """Send the requests of the stages, wait for the last answer, and return the plan.
 
     `folder` then holds outcomes-N.jsonl, decisions-N.txt and locust-N.log of each process. Raises GeneratorError.
     """
@@ -59,7 +59,7 @@ def generate(
     try:
         for part in range(processes):
             environment = os.environ | {FOLDER: str(folder.resolve()), PART: str(part)}
-            # Failed requests are for the gates to judge, not for Locust's exit code.
+            # The gates judge failed requests; they must not change Locust's exit code.
             options = ["--headless", "--only-summary", "--stop-timeout", "1", "--exit-code-on-error", "0"]
             command = [sys.executable, "-m", "locust", "-f", str(_USERS), *options]
             with (folder / f"locust-{part}.log").open("wb") as log:
@@ -91,7 +91,7 @@ def generate(
 
 
 def _wait_until_ready(folder: Path, started: list[subprocess.Popen[bytes]]) -> None:
-    """Wait until every process has its imports behind it; only then can the beginning be fixed."""
+    """Wait until every process has imported its modules: the plan's beginning is set only then."""
     deadline = time.monotonic() + _IMPORTING
     for part, process in enumerate(started):
         while not (folder / f"ready-{part}").exists():
@@ -102,11 +102,11 @@ def _wait_until_ready(folder: Path, started: list[subprocess.Popen[bytes]]) -> N
 
 def _died(folder: Path, part: int) -> GeneratorError:
     said = (folder / f"locust-{part}.log").read_text(errors="replace")[-2000:]
-    return GeneratorError(f"Locust's process {part} ended, or never began:\n{said}")
+    return GeneratorError(f"Locust's process {part} ended too early, or never started:\n{said}")
 
 
 def read_outcomes(folder: Path, plan: Plan) -> pl.DataFrame:
-    """Read what became of every request, by due time; `second` counts from the plan's beginning, and is a number."""
+    """Return the outcome of every request, by due time; `second` float64 counts from the plan's beginning."""
     decoder = msgspec.json.Decoder(Outcome)
     rows = [
         msgspec.structs.astuple(decoder.decode(line))
@@ -118,5 +118,5 @@ def read_outcomes(folder: Path, plan: Plan) -> pl.DataFrame:
 
 
 def read_decisions(folder: Path) -> list[str]:
-    """Read the id of every decision received."""
+    """Return the id of every decision received."""
     return [line for file in sorted(folder.glob("decisions-*.txt")) for line in file.read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""A run held to its gates."""
+"""Compares a run with its gates."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from loadtest.timeline import by_second, settled, windows
 
 
 def judge(outcomes: pl.DataFrame, plan: Plan, gates: Gates, replicas: Sequence[Replicas] | None) -> list[Verdict]:
-    """Hold what became of the requests of a plan with two stages to the gates.
+    """Return the verdicts on the outcomes of a plan with two stages.
 
-    `replicas` are those seen meanwhile; None where nobody looked: that gate is then not judged. So are the records'
-    ones, which loadtest.records judges once the sinks have caught up.
+    `replicas` are the numbers of pods during the run; with None, that gate isn't judged. loadtest.records judges the
+    gates on records, after the shipper has shipped everything.
     """
     step, whole, window = int(plan.stages[0].seconds), math.ceil(plan.ends - plan.begins), gates.window_seconds
     count = len(outcomes)
@@ -31,17 +31,17 @@ def judge(outcomes: pl.DataFrame, plan: Plan, gates: Gates, replicas: Sequence[R
     return [
         _at_most("failed requests", failed, gates.failed_requests, f"{failed} of {count}"),
         _at_most("wrong answers", wrong, gates.wrong_answers, f"{wrong}"),
-        _at_most("share told to come back", again, gates.asked_again_share, f"{again:.3f}"),
+        _at_most("share refused with Retry-After", again, gates.asked_again_share, f"{again:.3f}"),
         _p99_at_1x(before, gates),
         _at_most(
-            f"seconds from the step until p99 < {gates.p99_ms:g} ms for good",
+            f"seconds from the step until p99 stays < {gates.p99_ms:g} ms",
             took,
             gates.settled_within_seconds,
             "never" if took == math.inf else f"{took:.0f}",
         ),
         _replicas(replicas, plan.begins + step, gates),
         _at_most("ms the generator was late, p99", late, gates.generator_late_p99_ms, f"{late:.1f}"),
-        Verdict("share sent of planned", f">= {gates.arrivals_share:g}", f"{share:.3f}", share >= gates.arrivals_share),
+        Verdict("share of plan sent", f">= {gates.arrivals_share:g}", f"{share:.3f}", share >= gates.arrivals_share),
         Verdict("p99 of batches", "", f"{_p99(outcomes.filter(kind='batch')['ms']):.0f} ms", None),
         Verdict("decisions received", "", f"{outcomes['decisions'].sum()}", None),
     ]
@@ -63,11 +63,10 @@ def _at_most(gate: str, measured: float, limit: float | None, shown: str) -> Ver
 def _replicas(replicas: Sequence[Replicas] | None, step: float, gates: Gates) -> Verdict:
     limit = f">= {gates.replicas_at_least}"
     if replicas is None:
-        return Verdict("pods ready after the step", limit, "nobody looked", None)
+        return Verdict("pods ready after the step", limit, "not counted", None)
     ready = max((one.ready for one in replicas if one.at >= step), default=0)
     return Verdict("pods ready after the step", limit, f"{ready}", ready >= gates.replicas_at_least)
 
 
 def _p99(values: pl.Series) -> float:
-    """Take the 99th percentile; infinite where there is nothing."""
     return float(np.percentile(values.to_numpy(), 99)) if len(values) else math.inf

@@ -1,8 +1,9 @@
-"""Requests as the service meets them, made of synthetic customers: `python -m loadtest.payloads FILE`.
+"""Makes requests about synthetic customers: `python -m loadtest.payloads FILE`.
 
-Most hold a profile and its transactions as rows, some as columns, some the features themselves; a few are batches, and
-a few are faulty and must be refused. Seven customers of ten are drawn at random, three in proportion to their activity,
-as where a payment is what asks: that makes about fifty transactions a request, from one to several hundred.
+Most have a profile with transactions as rows, some have transactions as columns, some have features; a few are batches,
+and a few are faulty and must be refused. Of ten customers, seven are drawn with equal probability, and three in
+proportion to their number of transactions, as if each payment caused a request: about 50 transactions a request, from
+one to several hundred.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from customer_risk.model.terminal import echo
 Kind = Literal["rows", "columns", "features", "batch", "faulty"]
 
 SHARES: Final[dict[Kind, float]] = {"rows": 0.83, "columns": 0.05, "features": 0.1, "batch": 0.01, "faulty": 0.01}
-BY_ACTIVITY: Final = 0.3  # of customers; the others are drawn alike
+BY_ACTIVITY: Final = 0.3  # of customers; the others are drawn with equal probability
 BATCH: Final = (10, 50)  # items
 SINGLE: Final = "/ai/v1/risk"
 SEVERAL: Final = "/ai/v1/risk:batch"
@@ -35,7 +36,7 @@ _TIMES: Final = ("created_at", "completed_at")
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """A request, and what must come back: for each item the customer it is about, and 200 or 422."""
+    """A request and its expected response: the customer and the status (200 or 422) of each item."""
 
     kind: Kind
     path: str
@@ -45,7 +46,7 @@ class Payload(msgspec.Struct, frozen=True):
 
 
 def make_payloads(count: int, *, seed: int, customers: int = 1000) -> list[Payload]:
-    """Make `count` requests about so many synthetic customers, by the seed alone; one of each kind at least."""
+    """Return `count` requests about synthetic customers, at least one of each kind; equal seeds give equal requests."""
     chance = np.random.default_rng(seed)
     people = _people(customers, seed)
     active = np.array([len(one["transactions"]) for one, _ in people], float)
@@ -60,13 +61,13 @@ def make_payloads(count: int, *, seed: int, customers: int = 1000) -> list[Paylo
 
 
 def save_payloads(payloads: Iterable[Payload], file: Path) -> None:
-    """Write requests, one a line."""
+    """Write the requests, one in each line."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"\n".join(msgspec.json.encode(payload) for payload in payloads))
 
 
 def load_payloads(file: Path) -> list[Payload]:
-    """Read what `save_payloads` wrote."""
+    """Return the requests that `save_payloads` wrote."""
     return [msgspec.json.decode(line, type=Payload) for line in file.read_bytes().splitlines()]
 
 
@@ -88,7 +89,7 @@ def _features(draw: _Draw, _: np.random.Generator) -> Payload:
 
 
 def _batch(draw: _Draw, chance: np.random.Generator) -> Payload:
-    """Make a batch whose last item is faulty in one case of ten: the others are answered all the same."""
+    """Return a batch; in one of ten, the last item is faulty and the others must be answered."""
     items = [draw()[0] for _ in range(int(chance.integers(*BATCH, endpoint=True)))]
     statuses = [200] * len(items)
     if chance.random() < 0.1:
@@ -102,7 +103,7 @@ def _faulty(draw: _Draw, chance: np.random.Generator) -> Payload:
 
 
 def _spoilt(request: dict[str, Any], chance: np.random.Generator) -> dict[str, Any]:
-    """Break what callers break: a flag as a word, an amount below zero, another currency, a time that is none."""
+    """Return a request with a mistake that callers make: in a flag, an amount, a currency or a time."""
     first, *others = request["transactions"]
     broken: Sequence[dict[str, Any]] = (
         {"profile": request["profile"] | {"is_pep": "no"}},
@@ -121,7 +122,7 @@ _MAKERS: Final = {"rows": _rows, "columns": _columns, "features": _features, "ba
 
 
 def _people(customers: int, seed: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Make the requests about each synthetic customer who did anything: by its rows, and by its features."""
+    """Return two requests for each synthetic customer with transactions: one with rows, one with features."""
     with tempfile.TemporaryDirectory() as folder:
         synthesize(Path(folder), customers=customers, seed=seed)
         cohort = load_cohort(Path(folder), "labelled")
@@ -146,11 +147,11 @@ def _people(customers: int, seed: int) -> list[tuple[dict[str, Any], dict[str, A
 @click.option("--count", default=600, show_default=True)
 @click.option("--seed", default=7, show_default=True)
 def main(file: Path, count: int, seed: int) -> None:
-    """Write them, and say what they are."""
+    """Write the requests and print their kinds."""
     payloads = make_payloads(count, seed=seed)
     save_payloads(payloads, file)
     size = sum(len(bytes(payload.body)) for payload in payloads) / len(payloads)
-    echo(f"{file} holds {count} requests, {size / 1024:.1f} KB on average, seed {seed}.")
+    echo(f"{file}: {count} requests, {size / 1024:.1f} KB on average, seed {seed}.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Rate, latency and replicas of a run on one time axis."""
+"""Draws rate, latency and replicas of a run on one time axis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SAID, _GOT, _TAIL, _BAD = "#9aa0a6", "#1a73e8", "#e8710a", "#d93025"
 def draw(frame: pl.DataFrame, *, step: float, gates: Gates, settled: float, folder: Path) -> None:
     """Draw a run's seconds (loadtest.timeline.by_second) as timeline.png and timeline.svg in `folder`.
 
-    `step` is the second of the step, `settled` the seconds that p99 took from there to be below its limit for good.
+    `step` is the second of the step, `settled` the number of seconds after it from which p99 stays below its limit.
     """
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415  only once the backend is chosen
@@ -38,9 +38,7 @@ def draw(frame: pl.DataFrame, *, step: float, gates: Gates, settled: float, fold
         axis.axvspan(step, step + min(settled, len(frame) - step), color=_TAIL, alpha=0.08, linewidth=0)
         axis.grid(alpha=0.25)
         axis.legend(loc="upper left", frameon=False, fontsize="small")
-    axes[-1].set_xlabel(
-        "seconds (by when requests were due); shaded: from the step until p99 is below its limit for good"
-    )
+    axes[-1].set_xlabel("seconds (when requests were due); shaded: from the step until p99 stays below its limit")
     for ending in ("png", "svg"):
         figure.savefig(folder / f"timeline.{ending}", dpi=120)
     plt.close(figure)
@@ -49,7 +47,7 @@ def draw(frame: pl.DataFrame, *, step: float, gates: Gates, settled: float, fold
 def _rates(axis: Any, frame: pl.DataFrame, second: pl.Series) -> None:
     axis.step(second, frame["wanted"], where="mid", color=_SAID, label="planned")
     axis.plot(second, frame["sent"], color=_GOT, label="sent")
-    axis.plot(second, frame["asked_again"], color=_TAIL, label="told to come back")
+    axis.plot(second, frame["asked_again"], color=_TAIL, label="refused with Retry-After")
     axis.plot(second, frame["failed"] + frame["wrong"], color=_BAD, label="failed or wrong")
     axis.set_ylabel("requests a second")
     axis.set_ylim(bottom=0)

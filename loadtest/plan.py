@@ -1,4 +1,4 @@
-"""What a run sends and when: the one thing that the generator's processes are told."""
+"""The plan of a run, which the generator's processes read: what is sent, and when."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final, Self
 
 import msgspec
 
-CALLERS: Final = 10  # at the first rate; ten times the rate is ten times as many, each as busy as before
+CALLERS: Final = 10  # at the first rate; at ten times the rate there are ten times as many, each with the same rate
 FOLDER: Final = "CUSTOMER_RISK_LOADTEST_FOLDER"  # environment variables of a generator's process
 PART: Final = "CUSTOMER_RISK_LOADTEST_PART"
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """So many requests a second for so many seconds."""
+    """A number of requests a second for a number of seconds."""
 
     rate: float
     seconds: float
@@ -27,14 +27,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     url               of the gateway or server, without a path
     host              the Host header; empty: the URL's own
-    token_file        of a bearer token, read once; empty: none
+    token_file        of a bearer token, read once; empty: no token
     payloads          the file of requests
-    stages            one after the other, none slower than the one before
+    stages            one after the other, with rates that never decrease
     begins            seconds since 1970: the same for all processes
     processes         that share the callers
-    patience          seconds from when a request was due until it counts as failed
-    minimum_patterns  of the bundle's action rule: a high customer with at least as many is proposed
-    folder            where each process writes what became of its requests
+    patience          seconds after a request was due; without an answer by then it has failed
+    minimum_patterns  of the bundle's action rule: a high customer with this number of patterns is proposed
+    folder            in which each process writes the outcomes of its requests
     """
 
     url: str
@@ -50,7 +50,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ends(self) -> float:
-        """Seconds since 1970 when the last request is due."""
+        """Time when the last request is due, in seconds since 1970."""
         return self.begins + sum(stage.seconds for stage in self.stages)
 
     @property
@@ -59,11 +59,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return self.stages[0].rate / CALLERS
 
     def callers(self, stage: Stage) -> int:
-        """Count the callers of a stage, of all processes."""
+        """Return the number of callers of a stage, in all processes."""
         return round(stage.rate / self.pace)
 
     def begin_of(self, caller: int) -> float:
-        """Seconds since 1970 when the stage that needs this caller begins."""
+        """Return when the stage that needs this caller begins, in seconds since 1970."""
         began = self.begins
         for stage in self.stages:
             if caller < self.callers(stage):
@@ -72,14 +72,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return self.ends
 
     def dues(self, caller: int, share: float) -> Iterator[float]:
-        """Give the times when a caller's requests are due, `share` of its interval after its stage began."""
+        """Return the times when a caller's requests are due, `share` of its interval after its stage began."""
         began, number = self.begin_of(caller), 0
         while (due := began + (number + share) / self.pace) < self.ends:
             yield due
             number += 1
 
     def mine(self, moment: float, part: int) -> int:
-        """Count the callers that part `part` of the processes needs at a moment."""
+        """Return the number of callers that process `part` needs at a time."""
         began, needed = self.begins, self.callers(self.stages[0])
         for stage in self.stages:
             if moment >= began:
@@ -88,14 +88,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return len(range(part, needed, self.processes))
 
     def save(self, file: Path) -> None:
-        """Write it for the processes, whole or not at all."""
+        """Write the plan for the processes, atomically."""
         partial = file.with_suffix(".partial")
         partial.write_bytes(msgspec.json.encode(self))
         partial.replace(file)
 
     @classmethod
     def await_mine(cls) -> tuple[Self, int]:
-        """Say that this process is ready, wait for the plan, and tell which part of it is this process's."""
+        """Report that this process is ready, and wait for the plan; return it with the number of this process."""
         folder, part = Path(os.environ[FOLDER]), int(os.environ[PART])
         (folder / f"ready-{part}").touch()
         while not (folder / "plan.json").exists():
@@ -104,10 +104,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of a request.
+    """The outcome of a request.
 
-    `due` is in seconds since 1970, `ms` from then to the end of the last answer, waiting included; `late_ms` from then
-    until the generator got round to it; `again` counts answers that said to come back, `decisions` those received.
+    `due` is in seconds since 1970. `ms` is the time from then to the end of the last answer, with all waits; `late_ms`
+    the time from then until the generator sent it. `again` counts refusals with Retry-After, `decisions` the decisions
+    received.
     """
 
     due: float

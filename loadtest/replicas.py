@@ -1,4 +1,4 @@
-"""How many pods there are while a load runs."""
+"""Counts pods during a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 
 class Replicas(NamedTuple):
-    """What a Deployment wants and has at a time, seconds since 1970."""
+    """Wanted and ready replicas of a Deployment; `at` is in seconds since 1970."""
 
     at: float
     wanted: int
@@ -18,11 +18,11 @@ class Replicas(NamedTuple):
 
 
 class UnseenError(Exception):
-    """Nobody can tell how many pods there are."""
+    """The pods can't be counted."""
 
 
 class Watch:
-    """Looks at a Deployment every second while the context lasts; a look that fails is left out, and counted."""
+    """Counts the replicas of a Deployment every second during the context; `missed` counts failed attempts."""
 
     def __init__(self, look: Callable[[], tuple[int, int]], interval: float = 1.0) -> None:
         self.seen: list[Replicas] = []
@@ -44,7 +44,7 @@ class Watch:
         while not self._over.is_set():
             try:
                 wanted, ready = self._look()
-            except Exception:  # noqa: BLE001  an API server under load may fail in any way; the load goes on
+            except Exception:  # noqa: BLE001  an API server under load may fail in any way; the run continues
                 self.missed += 1
             else:
                 self.seen.append(Replicas(time.time(), wanted, ready))
@@ -52,8 +52,11 @@ class Watch:
 
 
 def deployment(namespace: str, name: str) -> Callable[[], tuple[int, int]]:
-    """Make a look at a Deployment of the cluster that KUBECONFIG names; raises UnseenError where the first fails."""
-    from kubernetes import client, config  # noqa: PLC0415  half a second that a run without a cluster needn't pay
+    """Return a function that counts a Deployment's replicas; raises UnseenError if the first count fails.
+
+    KUBECONFIG names the cluster.
+    """
+    from kubernetes import client, config  # noqa: PLC0415  the import takes half a second, and only runs on a cluster need it
     from urllib3.exceptions import HTTPError  # noqa: PLC0415  as above
 
     named = os.environ.get("KUBECONFIG")
@@ -67,5 +70,5 @@ def deployment(namespace: str, name: str) -> Callable[[], tuple[int, int]]:
         api = client.AppsV1Api()
         look()
     except (client.ApiException, config.ConfigException, HTTPError, OSError) as error:
-        raise UnseenError(f"Deployment {name} in {namespace} can't be looked at: {error}") from error
+        raise UnseenError(f"Deployment {name} in {namespace} can't be read: {error}") from error
     return look

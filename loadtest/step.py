@@ -1,9 +1,9 @@
-"""One step from 1x to 10x, judged: `python -m loadtest.step --url URL --out FOLDER --one-x RATE`.
+"""Runs one step from 1x to 10x and judges it: `python -m loadtest.step --url URL --out FOLDER --one-x RATE`.
 
-1x is 60 % of what one limited pod holds. Requests arrive at fixed times, whatever the answers do, and are timed from
-when they were due. OUT then holds timeline.png and .svg, seconds.parquet and .csv, verdicts.json, and decisions.txt,
-the id of each decision that a caller received, for loadtest.records to look for in the sinks. Exit code 0: all held,
-1: one was missed, 2: it couldn't be run.
+1x is 60% of the capacity of one pod with a CPU limit. Requests are sent at fixed times, independently of the answers,
+and latency counts from the time when a request was due. The command writes timeline.png and .svg, seconds.parquet and
+.csv, verdicts.json, and decisions.txt with the id of each decision received, which loadtest.records looks for in the
+sinks. Exit code 0: all gates held; 1: a gate was missed; 2: the test couldn't be run.
 """
 
 from __future__ import annotations
@@ -42,26 +42,26 @@ def _save(
 
 
 @click.command(help=__doc__)
-@click.option("--url", required=True, help="Of the gateway or server, without a path.")
-@click.option("--host", default="", help="The Host header; the URL's own unless given.")
-@click.option("--token-file", type=click.Path(exists=True, path_type=Path), help="A bearer token.")
-@click.option("--namespace", default="", help="Of the Deployment to count pods of, in the cluster of KUBECONFIG.")
-@click.option("--deployment", "name", default="", help="The Deployment.")
+@click.option("--url", required=True, help="URL of the gateway or server, without a path.")
+@click.option("--host", default="", help="Host header; by default that of the URL.")
+@click.option("--token-file", type=click.Path(exists=True, path_type=Path), help="File with a bearer token.")
+@click.option("--namespace", default="", help="Namespace of the Deployment, in the cluster of KUBECONFIG.")
+@click.option("--deployment", "name", default="", help="Name of the Deployment whose pods are counted.")
 @click.option("--out", type=click.Path(path_type=Path), required=True)
 @click.option(
     "--one-x",
     type=click.FloatRange(min=0, min_open=True),
-    help="Requests a second at 1x; found out if not given, where one pod answers.",
+    help="Requests a second at 1x; if not given, it is measured, which needs a single pod.",
 )
-@click.option("--times", default=10.0, show_default=True, help="How great the step is.")
+@click.option("--times", default=10.0, show_default=True, help="Factor of the step.")
 @click.option("--before", default=30, show_default=True, help="Seconds at 1x.")
 @click.option("--after", default=75, show_default=True, help="Seconds after the step.")
 @click.option("--gates", "gates_file", type=click.Path(path_type=Path), default=DEFAULT)
 @click.option("--payloads", "count", default=600, show_default=True, help="Distinct requests.")
 @click.option(
-    "--patience", default=30.0, show_default=True, help="Seconds until a request without its answer has failed."
+    "--patience", default=30.0, show_default=True, help="Seconds after which a request without an answer has failed."
 )
-@click.option("--processes", default=1, show_default=True, help="Of the generator.")
+@click.option("--processes", default=1, show_default=True, help="Processes of the generator.")
 @click.option(
     "--minimum-patterns", default=1, show_default=True, help="Minimum of the action rule in the bundle's manifest."
 )
@@ -85,7 +85,7 @@ def main(
     minimum_patterns: int,
     seed: int,
 ) -> None:  # fmt: skip
-    """Run, judge, print, save."""
+    """Run the step; judge, print and save it."""
     try:
         gates = load_gates(gates_file)
         _refuse_unjudgeable(gates, before, after)
@@ -104,7 +104,7 @@ def main(
             )
             one_x = SHARE * climb(attempt, 20.0)
             if not one_x:
-                raise GeneratorError("Not even 5 requests a second are answered in time: there is no 1x to begin with.")  # noqa: TRY301  told like the others
+                raise GeneratorError("Fewer than 5 requests a second are answered in time, so 1x is unknown.")  # noqa: TRY301
         stages = (Stage(one_x, before), Stage(times * one_x, after))
         echo(f"{one_x:,.0f} requests a second for {before} s, then {times * one_x:,.0f} for {after} s")
         watch = Watch(deployment(namespace, name)) if name else None
@@ -137,15 +137,15 @@ def main(
 def _refuse_unjudgeable(gates: Gates, before: int, after: int) -> None:
     if before < 2 * gates.window_seconds:
         raise GatesError(
-            f"{before} s at 1x are too few for two windows of {gates.window_seconds} s (window_seconds), "
+            f"{before} s at 1x are too short for two windows of {gates.window_seconds} s (window_seconds), "
             "the first of which warms up."
         )
     if gates.settled_within_seconds is None:
         return
     if after < gates.settled_within_seconds + gates.window_seconds:
         raise GatesError(
-            f"{after} s after the step can't show what holds within {gates.settled_within_seconds:g} s of it "
-            f"(settled_within_seconds) for a window of {gates.window_seconds} s."
+            f"{after} s after the step are shorter than settled_within_seconds ({gates.settled_within_seconds:g} s) "
+            f"and one window of {gates.window_seconds} s (window_seconds)."
         )
 
 

@@ -1,4 +1,4 @@
-"""A run second by second, and when it had digested its step."""
+"""The seconds of a run, and when its latency settled after the step."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SINGLES = tuple(kind for kind in SHARES if kind != "batch")
 
 
 def by_second(outcomes: pl.DataFrame, plan: Plan, replicas: Sequence[Replicas] = ()) -> pl.DataFrame:
-    """Give a row for each second of the plan, by when requests were due.
+    """Return a row for each second of the plan; a request belongs to the second in which it was due.
 
     wanted      requests that the plan has in this second
-    sent, failed, wrong, asked_again, decisions   requests due in it, and what became of them
-    p50_ms, p99_ms  of single requests, null where there were none
-    replicas_wanted, replicas_ready  the latest seen by its end; null where nobody looked
+    sent, failed, wrong, asked_again, decisions   requests due in it, and their outcomes
+    p50_ms, p99_ms  of single requests, null if there were none
+    replicas_wanted, replicas_ready  the latest count at its end; null without one
     """
     seconds = math.ceil(plan.ends - plan.begins)
     single = pl.col("kind").is_in(SINGLES)
@@ -47,9 +47,9 @@ def by_second(outcomes: pl.DataFrame, plan: Plan, replicas: Sequence[Replicas] =
 
 
 def windows(outcomes: pl.DataFrame, begin: int, end: int, seconds: int) -> dict[int, float]:
-    """Give the p99 in ms of single requests due in [s, s + seconds), for each whole s that fits `begin` to `end`.
+    """Return the p99 in ms of single requests due in [s, s + seconds), for each whole s that fits `begin` to `end`.
 
-    Empty windows, and those that hold a failed request, have no p99: infinity.
+    The p99 of an empty window, and of one with a failed request, is infinite.
     """
     singles = outcomes.filter(pl.col("kind").is_in(SINGLES))
     due = singles["second"].to_numpy()
@@ -62,7 +62,7 @@ def windows(outcomes: pl.DataFrame, begin: int, end: int, seconds: int) -> dict[
 
 
 def settled(found: dict[int, float], limit: float) -> float:
-    """Seconds from the first window until the first after which every one is below the limit; infinite if none is."""
+    """Return the seconds from the first window to the one from which all are below the limit; infinite without one."""
     calm = math.inf
     for first in sorted(found, reverse=True):
         if found[first] >= limit:
@@ -72,7 +72,7 @@ def settled(found: dict[int, float], limit: float) -> float:
 
 
 def _wanted(plan: Plan, seconds: int) -> list[int]:
-    """Count what the plan has in each second, to the nearest request: callers begin anywhere in their interval."""
+    """Return the planned requests of each second, rounded: callers begin at random points of their interval."""
     edges, rate, begin = [], 0.0, 0.0
     for stage in plan.stages:
         edges.append((begin, stage.rate))

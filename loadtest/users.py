@@ -1,11 +1,12 @@
-"""Callers of the service, for Locust: each sends on its own schedule, whatever the answers do.
+"""Callers of the service, for Locust: each sends on its own schedule, independently of the answers.
 
-Locust's own waiting times count from the end of a request, so that a slow answer delays the next question, and what
-would have been sent meanwhile is never timed ("coordinated omission"). A caller here is an instance of a microservice:
-its requests are due at fixed times, leave on a connection of its pool, and are timed from when they were due. An answer
-that says to come back (429 or 503 with Retry-After) is obeyed, with the clock running, as the service's client does.
+Locust's own waiting times count from the end of a request, so a slow answer delays the next request, and the requests
+that were not sent are never timed ("coordinated omission"). A caller here is an instance of a microservice: its
+requests are due at fixed times, use a connection of its pool, and are timed from the time when they were due. After a
+429 or 503 with Retry-After, the caller waits and sends the request again, as the service's client does; this time
+counts too.
 
-Run by loadtest.generator; Locust patches the process it is imported in, so nothing else imports this module.
+loadtest.generator runs this module. Nothing else imports it, because Locust patches the process.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from loadtest.answers import Checker
 from loadtest.payloads import SINGLE, Payload, load_payloads
 from loadtest.plan import Outcome, Plan
 
-_AHEAD: Final = 2.5  # seconds before a stage that its callers are made: Locust looks once a second
+_AHEAD: Final = 2.5  # seconds before a stage when its callers are created: Locust checks once a second
 _COME_BACK: Final = frozenset({429, 503})
 
 
 def _take_precedence() -> None:
-    """Go before the rest of the machine, where that is allowed: a generator that queues for the CPU measures itself.
+    """Raise the priority of this process if that is permitted: a generator that waits for the CPU measures itself.
 
-    Where Linux groups processes by session, the group's priority is what counts.
+    If Linux groups processes by session, the priority of the group counts.
     """
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)
@@ -42,7 +43,7 @@ def _take_precedence() -> None:
 
 
 class _Run:
-    """What the callers of this process share."""
+    """The state that the callers of this process share."""
 
     def __init__(self) -> None:
         _take_precedence()
@@ -50,10 +51,10 @@ class _Run:
         self.payloads: list[Payload] = load_payloads(Path(self.plan.payloads))
         self.bodies = [bytes(payload.body) for payload in self.payloads]
         self.checker = Checker(self.plan.minimum_patterns)
-        # Places in the shared list of requests, so that each process walks through all of it.
+        # Indexes of the shared list of requests, so that each process sends all of it.
         self.order = itertools.cycle(random.Random(self.part).sample(range(len(self.payloads)), len(self.payloads)))  # noqa: S311  no secret
         self.callers = itertools.count(self.part, self.plan.processes)
-        self.under_way: dict[int, tuple[float, str]] = {}  # by number of request: when due, and the kind
+        self.under_way: dict[int, tuple[float, str]] = {}  # by number of the request: its due time and kind
         self.numbers = itertools.count()
         folder = Path(self.plan.folder)
         self.outcomes: IO[bytes] = (folder / f"outcomes-{self.part}.jsonl").open("wb", buffering=1 << 20)
@@ -65,7 +66,7 @@ class _Run:
             self.headers["Authorization"] = f"Bearer {Path(self.plan.token_file).read_text().strip()}"
 
     def close(self) -> None:
-        """Count as failed whatever has no answer by now, and close the files."""
+        """Count requests without an answer as failed, and close the files."""
         for due, kind in self.under_way.values():
             took = 1000 * (time.time() - due)
             self.write(Outcome(due, took, 0.0, kind, 0, 0, 0, "no answer by the end of the run", ""))
@@ -73,7 +74,7 @@ class _Run:
         self.decisions.close()
 
     def write(self, outcome: Outcome) -> None:
-        """Keep what became of a request."""
+        """Write the outcome of a request."""
         self.outcomes.write(_encode(outcome) + b"\n")
 
 
@@ -86,15 +87,13 @@ class Caller(FastHttpUser):
     """An instance of a microservice with a pool of connections."""
 
     host = _run.plan.url
-    concurrency = (
-        8  # a hundred callers then stay below the 1,024 requests at a time that Envoy passes on unless told otherwise
-    )
+    concurrency = 8  # with a hundred callers below 1,024 requests at a time, which is the default limit of Envoy
     network_timeout = _run.plan.patience
     connection_timeout = _run.plan.patience
 
     def on_start(self) -> None:
         """Take the next caller's schedule."""
-        # By chance where in its interval it begins, so that callers don't march in step.
+        # Begin at a random point of the interval, so that callers don't send at the same time.
         self._dues = _run.plan.dues(next(_run.callers), random.random())  # noqa: S311  no secret
 
     @task
@@ -119,7 +118,7 @@ class Caller(FastHttpUser):
         if response.status_code == expected:
             decisions, wrong = _run.checker.check(place, payload, response.content)
         elif payload.kind == "faulty" and response.status_code == 200:
-            wrong = "answered what must be refused"
+            wrong = "a request that must be refused was answered"
         else:
             failed = f"{response.status_code or ''} {response.text or response.error}".strip()[:300]
         self._tell(response, took, failed or wrong)
@@ -130,9 +129,9 @@ class Caller(FastHttpUser):
         del _run.under_way[number]
 
     def _send(self, due: float, place: int) -> tuple[Any, int]:
-        """Send until the answer isn't to come back, or patience is over; give it, and how often it was."""
+        """Send until the response has no Retry-After or the patience is over; return it, and the number of retries."""
         payload, body, again = _run.payloads[place], _run.bodies[place], 0
-        send: Any = self.client.request  # its types know no bytes, which it sends as they are
+        send: Any = self.client.request  # its types don't include bytes, which it accepts
         while True:
             response = send(
                 "POST", payload.path, name=payload.kind, data=body, headers=_run.headers, catch_response=True
@@ -140,7 +139,7 @@ class Caller(FastHttpUser):
             back = response.headers.get("retry-after", "") if response.status_code in _COME_BACK else ""
             if not back.isdigit():
                 return response, again
-            # Not all at once when the time is over.
+            # Vary the wait, so that callers don't retry together.
             wait = int(back) * random.uniform(1, 1.5)  # noqa: S311  no secret
             if time.time() + wait > due + _run.plan.patience:
                 return response, again
@@ -149,7 +148,7 @@ class Caller(FastHttpUser):
 
     @staticmethod
     def _tell(response: Any, took: float, fault: str) -> None:
-        """Give Locust's own statistics the time from when the request was due, and the verdict."""
+        """Report to Locust the time since a request was due, and the verdict."""
         with response:
             response.request_meta["response_time"] = 1000 * took
             if fault:
@@ -159,10 +158,10 @@ class Caller(FastHttpUser):
 
 
 class Steps(LoadTestShape):
-    """As many callers as the plan's stage wants, made a little ahead of it; over when the last answer is in."""
+    """Creates the callers of each stage shortly before it begins; ends after the last answer."""
 
     def tick(self) -> tuple[int, float] | None:
-        """Give the number of callers, and how many to make in a second: all."""
+        """Return the number of callers, and how many to create in a second: all."""
         now = time.time()
         plan = _run.plan
         if now > plan.ends + 0.2 and (not _run.under_way or now > plan.ends + plan.patience + 5):

@@ -1,4 +1,4 @@
-"""Numbers as texts, with the value that every entrance has to read, or None where it has to refuse."""
+"""Numbers as texts, each with the value that every entrance must read, or None if it must refuse the text."""
 
 from __future__ import annotations
 

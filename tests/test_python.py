@@ -1,4 +1,4 @@
-"""Which Python the project's environments are made with: scripts/python."""
+"""scripts/python chooses the Python of the project's environments."""
 
 from __future__ import annotations
 
@@ -93,8 +93,7 @@ def test_a_python_of_pyenv_is_found_behind_a_shim_that_refuses(machine):
 
 
 @pytest.mark.parametrize(
-    "how",
-    [{"free_threaded": True}, {"implementation": "pypy"}, {"lacking": ("ensurepip",)}, {"lacking": ("venv",)}],
+    "how", [{"free_threaded": True}, {"implementation": "pypy"}, {"lacking": ("ensurepip",)}, {"lacking": ("venv",)}]
 )
 def test_a_python_that_cannot_be_used_is_passed_over(machine, how):
     """A free-threaded build, another implementation, or a Python without `venv` or `ensurepip`, is skipped.
@@ -112,7 +111,7 @@ def test_a_plain_python3_of_a_supported_version_is_found(machine):
     assert machine.choose().stdout.strip() == plain
 
 
-def test_the_variable_overrides(machine):
+def test_the_variable_python_selects_the_python(machine):
     """The Python that PYTHON names is chosen, even if there is a newer one."""
     machine.on_path("python3.13", "3.13.1")
     older = machine.on_path("python3.11", "3.11.2")
@@ -144,7 +143,7 @@ def test_without_a_usable_python_the_remedy_is_named(machine, python, version, h
 
 
 def test_the_python_of_an_active_environment_is_not_the_environments_own():
-    """The active environment's base Python is chosen, since making that environment anew deletes its own Python."""
+    """The active environment's base Python is chosen, because replacing that environment deletes its Python."""
     environment = os.environ | {"PYTHON": sys.executable}
     chosen = subprocess.run(
         [ROOT / "scripts" / "python"], env=environment, capture_output=True, text=True, check=True
@@ -155,36 +154,36 @@ def test_the_python_of_an_active_environment_is_not_the_environments_own():
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of what makes environments, with a development environment that is up to date."""
+    """A copy of the scripts that make environments, with a development environment that is up to date."""
     folder = tmp_path / "checkout"
-    for name in ("scripts", "requirements"):
+    for name in ("scripts", "requirements", "client"):
         shutil.copytree(ROOT / name, folder / name)
     for name in ("model", "serving", "src/customer_risk"):
         (folder / name).mkdir(parents=True)
     (folder / "src/customer_risk/__init__.py").touch()
     shutil.copy(ROOT / "pyproject.toml", folder)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)
-    locked = "cat requirements/dev.txt requirements/uv.txt pyproject.toml | sha256sum"
+    locked = "cat requirements/dev.txt requirements/uv.txt pyproject.toml client/pyproject.toml | sha256sum"
     hashed = subprocess.run(["sh", "-c", locked], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
     (folder / ".venv" / ".installed").write_text(f"Python {platform.python_version()} {hashed}")
     return folder
 
 
 def environment(checkout: Path, folder: str, lock: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run scripts/environment, which can install nothing."""
+    """Run scripts/environment. It can't install anything."""
     surroundings = {name: value for name, value in os.environ.items() if name != "PYTHON"} | {"PIP_NO_INDEX": "1"}
     command = [checkout / "scripts" / "environment", folder, lock]
     return subprocess.run(command, env=surroundings | variables, capture_output=True, text=True, check=False)
 
 
-def test_an_environment_that_is_up_to_date_costs_nothing(checkout):
+def test_an_up_to_date_environment_is_left_unchanged(checkout):
     """The script prints nothing and changes nothing."""
     outcome = environment(checkout, ".venv", "requirements/dev.txt")
     assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "")
 
 
 def test_another_environment_never_replaces_the_one_for_development(checkout, machine):
-    """An environment left over from another Python is replaced itself: tests run in the one for development."""
+    """An environment of another Python is replaced; the development environment, in which tests run, is not."""
     kept = (checkout / ".venv" / ".installed").read_text()
     machine.add(
         checkout / ".venv-serving" / "bin" / "python", "3.12.1" if sys.version_info[:2] != (3, 12) else "3.13.1"
@@ -197,7 +196,7 @@ def test_another_environment_never_replaces_the_one_for_development(checkout, ma
 
 @pytest.mark.parametrize("installed", ["", "Python 3.11.0 of another day"])
 def test_an_environment_of_another_python_or_lock_is_set_up_again(checkout, installed):
-    """The script says with which Python."""
+    """The script prints the Python that it uses."""
     (checkout / ".venv" / ".installed").write_text(installed)
     outcome = environment(checkout, ".venv", "requirements/dev.txt")
     assert f"setting up .venv with Python {platform.python_version()} (" in outcome.stdout

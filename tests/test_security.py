@@ -44,8 +44,8 @@ def test_a_bound_of_the_page_is_the_default_of_its_setting(row: list[str]) -> No
         for name in path.split("."):
             default = getattr(default, name)
         if default is None:
-            assert "none unless set" in bound
-        elif "none unless set" not in bound:
+            assert "none by default" in bound
+        elif "none by default" not in bound:
             assert any(re.search(rf"(?<![\d.,]){re.escape(form)}(?!\d|,\d)", bound) for form in _forms(default)), path
 
 

@@ -1,4 +1,4 @@
-"""Times as texts, with the microseconds that every entrance has to read, or None where it has to refuse."""
+"""Times as texts, each with the microseconds that every entrance must read, or None if it must refuse the text."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One command that measures the service beside its peers: `.venv/bin/python -m benchmarks.serving`."""
+"""Measures the service beside its peers: `.venv/bin/python -m benchmarks.serving`."""

@@ -21,14 +21,14 @@ from benchmarks.serving.versions import versions
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="A look in a minute, too short to rely on.")
-@click.option("--profile", "profiled", is_flag=True, help="Show where the time goes inside the process, instead.")
+@click.option("--quick", is_flag=True, help="A minute instead of a full run; not reliable.")
+@click.option("--profile", "profiled", is_flag=True, help="Print a profile of the process instead.")
 @click.option("--against", type=click.Path(path_type=Path, exists=True), help="Also measure this checkout's .venv.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"), show_default=True)
 def main(*, quick: bool, profiled: bool, against: Path | None, folder: Path) -> None:
-    """Measure the service beside its peers, each on core 0, driven from core 1; prints a Markdown table.
+    """Measure the service beside its peers, each on core 0 with the load from core 1; print a Markdown table.
 
-    Every answer is checked. Ends with 1 where a goal is missed; FOLDER/serving.json holds every round.
+    Every answer is checked. Exits with 1 if a goal is missed. FOLDER/serving.json has every round.
     """
     began = time.monotonic()
 
@@ -80,7 +80,7 @@ def main(*, quick: bool, profiled: bool, against: Path | None, folder: Path) -> 
     for fault in faults:
         click.echo(f"missed: {fault}", err=True)
     if faults:
-        click.echo("where the time goes: .venv/bin/python -m benchmarks.serving --profile", err=True)
+        click.echo("a profile: .venv/bin/python -m benchmarks.serving --profile", err=True)
     say("done")
     sys.exit(bool(faults))
 

@@ -1,6 +1,6 @@
--- wrk's script: sends a folder's requests in turn and checks every answer.
--- BODIES names a folder of 1.json, 2.json, ...; WANTED a file with a line for each text that a sound answer may hold
--- after MARK (a Lua pattern with one capture, a number; compared at five places) or, without MARK, anywhere in it.
+-- Script of wrk: sends the requests of a folder in turn and checks every answer.
+-- BODIES is a folder with 1.json, 2.json, ...; WANTED is a file with a line for each value that a valid answer may have
+-- after MARK (a Lua pattern with one capture, a number; compared to five decimals) or, without MARK, anywhere in it.
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
 

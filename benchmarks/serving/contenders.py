@@ -1,4 +1,4 @@
-"""The servers that are measured: how each is started, what it is asked, and how its answers are known to be right."""
+"""The servers that are measured: their commands, requests and expected answers."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ TENSOR: Final = r'"data":%s*%[([%d.eE+-]+)'
 
 _PEERS: Final = Path(__file__).parent / "peers"
 _PATIENCE: Final = 180.0
-_MOST_BYTES: Final = 16 * 1024**3  # nobody ships while the benchmark runs
+_MOST_BYTES: Final = 16 * 1024**3  # no shipper runs during the benchmark
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A server and what it is asked.
+    """A server and its requests.
 
-    `command` starts it, with `{port}` in place of the port; `ready` is a path that answers 200 once it can be asked.
-    `mark` finds the probability in an answer (a Lua pattern with one capture); without one, an answer must hold one of
+    `command` starts it, with `{port}` for the port; `ready` is a path that answers 200 once the server is ready. `mark`
+    finds the probability in an answer (a Lua pattern with one capture); without it, an answer must contain one of
     `texts`.
     """
 
@@ -48,7 +48,7 @@ class Contender:
 
 
 def contenders(material: Material, mlserver: Path | None) -> list[Contender]:
-    """Give every contender, ours first; `mlserver` is the Python of an environment that has it."""
+    """Return every contender, ours first; `mlserver` is the Python of an environment with MLServer."""
     python, model = sys.executable, str(material.model)
     expected = [f"{value:.8f}" for value in material.expected]
     serve = (str(Path(python).with_name("customer-risk")), "serve", str(material.bundle), "--port", "{port}")
@@ -100,7 +100,7 @@ ECHO_RAW: Final = "echo of the transactions' body"
 
 
 def _recording(folder: Path) -> Path:
-    """Write settings that record each decision, in an outbox that is empty; shipping is another core's work."""
+    """Write settings that record each decision in an empty outbox, without a shipper."""
     outbox, settings = folder / "outbox", folder / "recorded.yaml"
     shutil.rmtree(outbox, ignore_errors=True)
     record = f"enabled: true, folder: {outbox.absolute()}, most_bytes: {_MOST_BYTES}, ship: {{embedded: false}}"
@@ -123,11 +123,11 @@ class Running:
 
     @property
     def url(self) -> str:
-        """Where requests go."""
+        """The URL of requests."""
         return f"http://127.0.0.1:{self.port}{self.contender.path}"
 
     def pids(self) -> list[int]:
-        """Give the process and its descendants."""
+        """Return the process and its descendants."""
         return descendants(self.process.pid)
 
 
@@ -135,14 +135,14 @@ class Running:
 def running(contender: Contender, log: Path, core: int | None = SERVER_CORE) -> Iterator[Running]:
     """Start a contender on one core, wait until it is ready, and end it afterwards.
 
-    Raises RuntimeError, with the end of its log, where it ends or isn't ready within three minutes.
+    Raises RuntimeError with the end of its log if it ends or isn't ready within three minutes.
     """
     port = free_port()
     command = [part.replace("{port}", str(port)) for part in contender.command]
     if contender.name == MLSERVER:
         _write_mlserver(Path(command[-1]), Path(command[-1]).parent / "model.ubj", port)
     pinned = ["taskset", "-c", str(core), *command] if core is not None else command
-    # A library's threads beside the one that is measured would only fight it for its core.
+    # Further threads of a library would compete with the measured thread for its core.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     with log.open("wb") as file:
         began = time.monotonic()
@@ -155,7 +155,7 @@ def running(contender: Contender, log: Path, core: int | None = SERVER_CORE) -> 
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its descendants: asked first, killed after five seconds."""
+    """End a process and its descendants with SIGTERM, and with SIGKILL after five seconds."""
     there = descendants(process.pid)
     process.terminate()
     try:
@@ -169,7 +169,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path, pause: float = 0.02) -> None:
-    """Wait until `url` answers 200; raises RuntimeError where the process ends or takes three minutes."""
+    """Wait until `url` answers 200; raises RuntimeError if the process ends or takes three minutes."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -180,17 +180,17 @@ def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path, paus
             pass
         time.sleep(pause)
     last = log.read_text(errors="replace").strip().splitlines()[-3:]
-    raise RuntimeError(f"never got ready: {' / '.join(last)}")
+    raise RuntimeError(f"never became ready: {' / '.join(last)}")
 
 
 def free_port() -> int:
-    """Give a port of the loopback that nobody listens on."""
+    """Return a free port of the loopback interface."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 
 
 def descendants(pid: int) -> list[int]:
-    """Give a process and all that it started, directly or not, as /proc tells now."""
+    """Return a process and all its descendants, from /proc."""
     found = [pid]
     for one in found:
         for tasks in Path(f"/proc/{one}/task").glob("*/children"):
@@ -202,7 +202,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def _write_mlserver(folder: Path, model: Path, port: int) -> None:
-    """Write MLServer's settings: its parallel workers off, which cost it more than they give on one core."""
+    """Write MLServer's settings, without parallel workers: on one core they make it slower."""
     folder.mkdir(parents=True, exist_ok=True)
     ports = f'"http_port": {port}, "grpc_port": {free_port()}, "metrics_port": {free_port()}'
     (folder / "settings.json").write_text(f'{{"debug": false, "parallel_workers": 0, {ports}}}')

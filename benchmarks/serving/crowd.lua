@@ -1,4 +1,4 @@
--- Many callers who think a while between two requests, each for a time of its own: arrivals as of a crowd.
+-- Many callers, each of which waits for a random time between two requests.
 local file = io.open(os.getenv("BODY"), "rb")
 wrk.body = file:read("*all")
 file:close()

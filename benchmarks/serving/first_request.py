@@ -1,4 +1,4 @@
-"""The first request after readiness beside later ones: `.venv/bin/python -m benchmarks.serving.first_request`."""
+"""Time the first request after readiness beside later ones: `.venv/bin/python -m benchmarks.serving.first_request`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Opened = Callable[[int, int], AbstractContextManager[Send]]  # from the ports of
 
 
 def bodies(raw: Sequence[dict[str, Any]], given: Sequence[bytes]) -> dict[str, tuple[list[bytes], int]]:
-    """Return, for each path that a body can take through the server, some bodies and their status.
+    """Return bodies and their status, for each path of a body through the server.
 
     `raw` are requests with transactions as rows, `given` bodies with features.
     """
@@ -65,13 +65,13 @@ def infer_message(body: bytes) -> bytes:
 
 @click.command(help=__doc__)
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"), show_default=True)
-@click.option("--keep-cache", is_flag=True, help="Compile once, for the first path; otherwise for each.")
+@click.option("--keep-cache", is_flag=True, help="Compile only for the first path; by default for each.")
 @click.option("--only", default="", help="Measure only the paths whose name contains this.")
 @click.option("--core", type=int, help="The core to which the server is bound.")
 def main(folder: Path, only: str, core: int | None, *, keep_cache: bool) -> None:
     """Start a server without compiled code for each path; print its first request and the median of later ones.
 
-    Ends with 1 if a first request takes more than GOAL times the median. On a busy machine read the processor's time.
+    Exits with 1 if a first request takes more than GOAL times the median. On a busy machine, read the CPU times.
     """
     material = make_material(folder / "material")
     ours = contenders(material, None)[0]
@@ -109,7 +109,7 @@ def _paths(material: Material) -> Iterator[tuple[str, list[bytes], Opened]]:
 
 @contextmanager
 def _started(ours: Contender, folder: Path, core: int | None) -> Iterator[tuple[Running, int]]:
-    """Start the server with gRPC; give it and its gRPC port."""
+    """Start the server with gRPC; yield it and its gRPC port."""
     port, settings = free_port(), folder / "first-request.yaml"
     settings.write_text(f"grpc: {{enabled: true, port: {port}}}\n", encoding="utf-8")
     asked = replace(ours, command=(*ours.command, "--config", str(settings)))
@@ -136,12 +136,12 @@ def _by_http(port: int, _: int, *, status: int) -> Iterator[Send]:
 @contextmanager
 def _by_grpc(_: int, port: int) -> Iterator[Send]:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        channel.unary_unary(_LIVE)(b"", timeout=60)  # what the client does once is no part of the first request
+        channel.unary_unary(_LIVE)(b"", timeout=60)  # the client's own first-time work is not measured
         yield channel.unary_unary(INFER)
 
 
 def _timed(send: Send, body: bytes, pid: int) -> tuple[float, float]:
-    """Return the seconds that a request took, and those of the processor that the server worked."""
+    """Return the seconds of a request, and the server's CPU seconds."""
     worked, began = _processor_seconds(pid), time.perf_counter()
     send(body)
     took = time.perf_counter() - began

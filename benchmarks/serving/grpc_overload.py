@@ -1,7 +1,7 @@
-"""More calls by gRPC than the server can answer: `.venv/bin/python -m benchmarks.serving.grpc_overload`.
+"""Send more gRPC calls than the server can answer: `.venv/bin/python -m benchmarks.serving.grpc_overload`.
 
-Callers on one core call a server on the other. Those who are refused ask again after the time that the refusal names,
-or at once. `--against CHECKOUT` measures another checkout in the same run.
+Callers on one core call a server on the other. After a refusal, a caller repeats the call after a wait or at once.
+`--against CHECKOUT` measures another checkout in the same run.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _COLUMNS: Final = ("id", "state", "type", "direction", "created_at", "amount")
 
 
 class Hostile(NamedTuple):
-    """A body for one endpoint; a gRPC message where `entrance` is GRPC."""
+    """A body for one endpoint; a gRPC message if `entrance` is GRPC."""
 
     name: str
     entrance: str
@@ -31,9 +31,9 @@ class Hostile(NamedTuple):
 
 
 def corpus(size: int = MOST_BYTES, only: Collection[str] | None = None) -> Iterator[Hostile]:
-    """Yield bodies of at most `size` bytes: requests by every entrance, then what one entrance takes.
+    """Yield bodies of at most `size` bytes: requests for every endpoint, then bodies for one endpoint each.
 
-    `only` names those that are wanted.
+    With `only`, yield only the bodies with these names.
     """
     for name, make in _REQUESTS.items():
         if only is not None and name not in only:

@@ -1,4 +1,4 @@
-"""Where the time of a request goes inside the process: the same work without HTTP, under cProfile."""
+"""Profiles the work of a request without HTTP, with cProfile."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from benchmarks.serving.material import Material
 
 
 def profile(material: Material, *, seconds: float = 2.0, lines: int = 15) -> str:
-    """Give the microseconds a request of both forms, untouched, then the lines that cost most under the profiler.
+    """Return the microseconds of a request in both forms without the profiler, and the most expensive functions.
 
-    The profiler slows small Python functions more than compiled ones: read its order, not its times.
+    The profiler slows small Python functions more than compiled ones: trust the order of the functions, not the times.
     """
     from customer_risk.model.scoring.bundle import load_bundle  # noqa: PLC0415  it compiles
     from customer_risk.serving.contract.answer import render  # noqa: PLC0415
@@ -43,5 +43,5 @@ def profile(material: Material, *, seconds: float = 2.0, lines: int = 15) -> str
         out = io.StringIO()
         pstats.Stats(profiler, stream=out).strip_dirs().sort_stats("tottime").print_stats(lines)
         kept = out.getvalue().split("Ordered by", 1)[-1].split("\n", 2)[-1].rstrip()
-        written.append(f"{name}: {each:.0f} us of processor a request in the process, HTTP left out\n{kept}")
+        written.append(f"{name}: {each:.0f} us of CPU time for a request in the process, without HTTP\n{kept}")
     return "\n\n".join(written)

@@ -1,6 +1,6 @@
-"""Jobs of 10,000 customers, and what they cost those who wait: `.venv/bin/python -m benchmarks.serving.jobs`.
+"""Measure jobs of 10,000 customers, and latency beside them: `.venv/bin/python -m benchmarks.serving.jobs`.
 
-Server and the process that works on jobs share one core; requests come from the other, open loop.
+The server and the worker of jobs share one core; an open-loop client on the other core sends requests.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PATH: Final = "/ai/v1/risk/jobs"
 @click.option("--seconds", default=8.0, show_default=True)
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"))
 def main(runs: int, rate: float, seconds: float, folder: Path) -> None:
-    """End with 1 where a job takes longer than its goal."""
+    """Exit with 1 if a job takes longer than its goal."""
     found = contenders(make_material(folder / "material"), None)
     missed = False
     with running(found[0], folder / "log-jobs.txt") as server:
@@ -69,7 +69,7 @@ def _beside(host: str, port: int, ours: Contender, rate: float, seconds: float, 
 
 
 def _run(host: str, ours: Contender, rows: int) -> tuple[float, float]:
-    """Give the seconds of the upload, and from its answer to the job's end."""
+    """Return the seconds of the upload, and those from its response to the job's end."""
     began = time.perf_counter()
     job_id = _submit(host, ours, rows)
     accepted = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What every contender is measured with: one booster, its bundle, and requests whose answers are known."""
+"""The model and requests for all contenders: one booster, its bundle, and requests with known answers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from customer_risk.model.training.export import trees_from_booster
 TREES: Final = 200
 DEPTH: Final = 4
 TRANSACTIONS: Final = 50
-CUSTOMERS: Final = 64  # distinct requests, so that no cache of answers or of branches flatters anyone
+CUSTOMERS: Final = 64  # different requests, so that no cache of answers or branches favours a contender
 
 _PROFILE: Final = {
     "reason_to_use_app": "TRAVEL_ACCOUNT",
@@ -56,10 +56,10 @@ _PROFILE: Final = {
 
 @dataclass(frozen=True)
 class Material:
-    """A folder with `bundle/` and `model.ubj`, and the customers: what is sent of each and what must come back.
+    """A folder with `bundle/` and `model.ubj`, and the customers' requests and expected answers.
 
-    `raw` are requests with 50 transactions, `values` float64[customer, feature] the features the kernel makes of them,
-    `expected` float64[customer] the booster's own probabilities.
+    `raw` are requests with 50 transactions, `values` float64[customer, feature] their features by the kernel, and
+    `expected` float64[customer] the booster's probabilities.
     """
 
     folder: Path
@@ -69,35 +69,35 @@ class Material:
 
     @property
     def bundle(self) -> Path:
-        """The bundle that `customer-risk serve` takes."""
+        """The bundle for `customer-risk serve`."""
         return self.folder / "bundle"
 
     @property
     def model(self) -> Path:
-        """The same booster in a file, for whoever uses XGBoost."""
+        """The file of the same booster, for contenders that use XGBoost."""
         return self.folder / "model.ubj"
 
     def names(self) -> tuple[str, ...]:
-        """Name the features, in the order of `values` and of the booster."""
+        """Return the names of the features, in the order of `values` and of the booster."""
         return NAMES
 
     def raw_bodies(self) -> list[bytes]:
-        """Give a request with transactions for each customer, about 11 KB of JSON."""
+        """Return a request with transactions for each customer, about 11 KB of JSON."""
         return [_dumps(one) for one in self.raw]
 
     def given_bodies(self) -> list[bytes]:
-        """Give a request with features by name for each customer."""
+        """Return a request with features by name for each customer."""
         return [
             _dumps({"customer_id": one["customer_id"], "features": dict(zip(NAMES, row, strict=True))})
             for one, row in zip(self.raw, self._rows(), strict=True)
         ]
 
     def instance_bodies(self) -> list[bytes]:
-        """Give a KServe V1 request with one instance, features by position, for each customer."""
+        """Return a KServe V1 request with one instance, features by position, for each customer."""
         return [_dumps({"instances": [row]}) for row in self._rows()]
 
     def tensor_bodies(self) -> list[bytes]:
-        """Give a V2 request with one tensor for each customer; JSON has no NaN, so what is missing goes as null."""
+        """Return a V2 request with one tensor for each customer; missing values are null, since JSON has no NaN."""
         shape = [1, len(NAMES)]
         tensors = [{"name": "input-0", "shape": shape, "datatype": "FP64", "data": row} for row in self._rows()]
         return [_dumps({"inputs": [tensor]}) for tensor in tensors]
@@ -107,9 +107,9 @@ class Material:
 
 
 def make_material(folder: Path, *, trees: int = TREES, customers: int = 1000, seed: int = 7) -> Material:
-    """Train the booster over the whole catalogue on synthetic tables, write it as a bundle, and make the requests.
+    """Train the booster on all features of synthetic tables, write its bundle, and return the material.
 
-    Deterministic by `seed`. Nothing is tuned: what matters is the size, `trees` of depth 4 over every feature.
+    Equal seeds give equal material. Nothing is tuned: only the size matters, `trees` of depth 4 over every feature.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as tables:
@@ -118,7 +118,7 @@ def make_material(folder: Path, *, trees: int = TREES, customers: int = 1000, se
     learned = feature_table(cohort.customers, cohort.events).values
     labels = cohort.customers["suspended"].to_numpy().astype(float)
     parameters = {"objective": "binary:logistic", "max_depth": DEPTH, "eta": 0.05, "nthread": 1, "seed": seed}
-    # Leaves of any weight: so that every tree reaches its depth, as those of a large sample would.
+    # Allow leaves of any weight, so that every tree reaches its depth, as with a large sample.
     parameters |= {"subsample": 0.8, "min_child_weight": 0}
     matrix = xgboost.DMatrix(learned, labels, feature_names=list(NAMES))
     booster = xgboost.train(parameters, matrix, num_boost_round=trees)
@@ -145,7 +145,7 @@ def _write(folder: Path, booster: xgboost.Booster, rate: float, seed: int) -> No
             lookback_days=LOOKBACK_DAYS, max_transactions=MAX_TRANSACTIONS, excluded_types=("MANUAL",)
         ),
         thresholds=Thresholds(0.15, 0.4),
-        calibration=Calibration(),  # none: answers are then the booster's own, and comparable
+        calibration=Calibration(),  # no calibration: the answers are the booster's own, and comparable
         risk_rate=RiskRate(sample=rate, portfolio=None),
         metrics={},
         explain_method="tables",
@@ -169,7 +169,7 @@ def _write(folder: Path, booster: xgboost.Booster, rate: float, seed: int) -> No
 
 
 def _action_rule() -> ActionRule:
-    """Return the default rule, with which every request with transactions is searched for all patterns."""
+    """Return the default rule, which searches every request with transactions for all patterns."""
     corroboration = load_config().corroboration
     patterns = {code: dict(limits) for code, limits in corroboration.rules.items()}
     patterns["LARGE_AMOUNT"]["usual"] = 5_000.0  # EUR
@@ -177,10 +177,10 @@ def _action_rule() -> ActionRule:
 
 
 def _customer(chance: random.Random, number: int) -> dict[str, Any]:
-    """Make up a customer, and return the request about them."""
+    """Return a request about a random customer."""
     start = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
     types = [one for one in TYPES if one != "MANUAL"]
-    # From calm to hectic and from small to large, so that probabilities differ.
+    # Vary the number and size of transactions, so that probabilities differ.
     size, spread = chance.uniform(1, 7), chance.uniform(2, 80)
     rows: list[dict[str, Any]] = []
     for _ in range(TRANSACTIONS):

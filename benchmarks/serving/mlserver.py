@@ -1,4 +1,4 @@
-"""MLServer in an environment of its own: its pins would fight the project's."""
+"""MLServer in a separate environment: its pinned versions conflict with the project's."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def versions(python: Path) -> dict[str, str]:
 
 
 def environment(folder: Path) -> Path:
-    """Give the Python of an environment with MLServer, made from the lock file where it is absent.
+    """Return the Python of an environment with MLServer, created from the lock file if needed.
 
-    Raises RuntimeError with the last line of the reason where it can't be made.
+    Raises RuntimeError with the last line of the error if it can't be created.
     """
     python, stamp = folder / "bin" / "python", folder / ".installed"
     if stamp.exists() and stamp.read_bytes() == _LOCK.read_bytes():

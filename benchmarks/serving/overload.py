@@ -1,7 +1,7 @@
-"""More than it can sustain, from a thousand callers: `.venv/bin/python -m benchmarks.serving.overload`.
+"""Send more requests than the server can answer: `.venv/bin/python -m benchmarks.serving.overload`.
 
-Callers think for a random time between two requests, so that they arrive as a crowd does, whatever the answers take.
-What was sent is what counts as offered.
+A thousand callers wait for a random time between two requests, so that arrivals don't depend on the time of answers.
+The offered rate is that of the requests that were sent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmarks.serving.wrk import full_speed, prepare
 
 GOAL = 0.9  # of the sustainable rate, at three times that
 TIMES = (1.5, 2.0, 3.0)
-LATENCY = 0.045  # seconds that an answer takes under overload, about: what thinking has to make up for
+LATENCY = 0.045  # approximate seconds of an answer under overload, which are subtracted from the callers' waits
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
@@ -35,7 +35,7 @@ _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 @click.option("--callers", default=1000, show_default=True)
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"))
 def main(seconds: float, callers: int, folder: Path) -> None:
-    """End with 1 where goodput, answers with 200, is below the goal or a readiness probe failed."""
+    """Exit with 1 if goodput (answers with 200) is below its goal or a readiness probe failed."""
     wrk = packages.ensure("wrk")
     found = contenders(make_material(folder / "material"), None)
     ours = next(one for one in found if one.name == OURS_RAW)
@@ -57,7 +57,7 @@ def main(seconds: float, callers: int, folder: Path) -> None:
             ]  # fmt: skip
             with ThreadPoolExecutor(1) as pool:
                 load = pool.submit(subprocess.run, command, capture_output=True, text=True, check=True, env=environment)
-                probes, failed = _probe(f"http://127.0.0.1:{server.port}{ours.ready}", lambda: not load.done())  # noqa: B023  asked while the loop waits here
+                probes, failed = _probe(f"http://127.0.0.1:{server.port}{ours.ready}", lambda: not load.done())  # noqa: B023  the call ends within this iteration
                 said = load.result().stdout
             sent, refused, late = _read(said)
             goodput = (sent - refused) / seconds
@@ -79,16 +79,16 @@ def main(seconds: float, callers: int, folder: Path) -> None:
 
 
 def _read(said: str) -> tuple[int, int, float]:
-    """Read wrk's summary: requests sent, those not answered with 200, the 99th percentile in milliseconds."""
+    """Return from wrk's summary the requests sent, those without a 200, and the 99th percentile in milliseconds."""
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
     sent, late = re.search(r"(\d+) requests in", said), re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
     if sent is None or late is None:
-        raise RuntimeError(f"wrk said something else:\n{said}")
+        raise RuntimeError(f"unexpected output of wrk:\n{said}")
     return int(sent[1]), int(refused[1]) if refused else 0, float(late[1]) * _UNITS[late[2]]
 
 
 def _probe(url: str, going: Callable[[], bool]) -> tuple[list[float], int]:
-    """Ask for readiness twenty times a second, each on a new connection; milliseconds, and failures."""
+    """Request readiness 20 times a second on new connections; return the milliseconds and the number of failures."""
     took, failed = [0.0], 0
     while going():
         began = time.perf_counter()

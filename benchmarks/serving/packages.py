@@ -1,4 +1,4 @@
-"""Programs of the machine that a measurement or a system test needs, from the distribution's own packages."""
+"""Installs programs that a measurement or a system test needs, from the packages of the distribution."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import subprocess
 
 
 class ProgramMissing(Exception):
-    """A program isn't there and couldn't be installed; the message says what to do."""
+    """A program is missing and couldn't be installed; the message says what to do."""
 
 
 def ensure(program: str, package: str | None = None) -> str:
-    """Give the path of `program`, installing its Debian `package` (of the same name by default) where it is absent.
+    """Return the path of `program`, and install its Debian `package` (by default of the same name) if needed.
 
-    Raises ProgramMissing where there is no apt-get, no right to use it, or no such package.
+    Raises ProgramMissing without apt-get, without the right to use it, or if the package doesn't exist.
     """
     found = shutil.which(program)
     if found:
@@ -27,10 +27,10 @@ def ensure(program: str, package: str | None = None) -> str:
     if apt is None:
         raise ProgramMissing(f"{say}; this machine has no apt-get.")
     if os.geteuid() != 0:
-        raise ProgramMissing(f"{say}; doing so here needs root.")
+        raise ProgramMissing(f"{say}; that needs root.")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     outcome = None
-    # The lists of packages are often absent from an image: fetched only where the first try fails.
+    # Images often lack the lists of packages: fetch them if the first attempt fails.
     for arguments in (["install"], ["update"], ["install"]):
         extra = ["--yes", "--no-install-recommends", package] if arguments == ["install"] else []
         outcome = subprocess.run(  # noqa: S603  our own words

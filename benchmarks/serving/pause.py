@@ -1,4 +1,4 @@
-"""How long hostile bodies delay other requests: `.venv/bin/python -m benchmarks.serving.pause`.
+"""Measure how long hostile bodies delay other requests: `.venv/bin/python -m benchmarks.serving.pause`.
 
 One client sends each body of `benchmarks.serving.hostile`. Meanwhile another polls `/healthz` on one connection:
 its longest wait is the pause.

@@ -1,4 +1,4 @@
-"""What was measured, as a table with ratios, and which goals it misses."""
+"""The results as a table with ratios, and the missed goals."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ RATIOS: Final = {STOCK: 10.0, CONTRIBS: 60.0}
 
 
 class Measured(msgspec.Struct, kw_only=True):
-    """One contender's figures; `failed` says why there are none.
+    """The figures of a contender; `failed` says why there are none.
 
     rates         requests a second at full speed, by round
-    cpu_us        microseconds of the server's processor a request, by round
-    bad           answers that were wrong or never came, of `requests`
-    latency       milliseconds by percentile, from when each request was due, at `offered` requests a second
-    memory        resident MB after all
+    cpu_us        microseconds of the server's CPU time for a request, by round
+    bad           wrong or missing answers, of `requests`
+    latency       milliseconds by percentile, from the due time of each request, at `offered` requests a second
+    memory        resident MB at the end
     """
 
     name: str
@@ -43,7 +43,7 @@ class Measured(msgspec.Struct, kw_only=True):
 
 
 def table(results: list[Measured]) -> str:
-    """Write the Markdown table; "ours is" are times the rate of the line, with features given."""
+    """Return the Markdown table; "ours is" is the ratio of our rate with features given to the line's rate."""
     ours = next((one.rate for one in results if one.name == OURS_GIVEN), 0.0)
     heads = (
         "one core",
@@ -77,10 +77,10 @@ def table(results: list[Measured]) -> str:
 
 
 def missed(results: list[Measured]) -> list[str]:
-    """Name the goals that weren't met, wrong answers among them; a peer without figures misses its own."""
+    """Return the missed goals, and wrong answers; a peer without figures misses its goal."""
     by_name = {one.name: one for one in results}
     faults = [
-        f"{one.name}: {one.bad} of {one.requests} answers were wrong or never came; the first: {one.first_bad}"
+        f"{one.name}: {one.bad} of {one.requests} answers were wrong or missing; the first: {one.first_bad}"
         for one in results
         if one.bad
     ]
@@ -95,7 +95,7 @@ def missed(results: list[Measured]) -> list[str]:
     for name, goal in RATIOS.items():
         peer = by_name.get(name)
         if peer is None or not peer.rate:
-            faults.append(f"{name}: not measured, so that no ratio is known")
+            faults.append(f"{name}: not measured, so there is no ratio")
         elif ours / peer.rate < goal:
             faults.append(f"{ours / peer.rate:.1f} times {name}, the goal is {goal:.0f}")
     return faults

@@ -1,4 +1,4 @@
-"""The measurement: every contender started, its answers compared, then all in turn, round by round."""
+"""Starts every contender, compares its answers, and measures all in turn, round by round."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from benchmarks.serving.steady import steady
 from benchmarks.serving.usage import cpu_seconds, memory
 from benchmarks.serving.wrk import full_speed, prepare
 
-TOLERANCE: Final = 1e-6  # of a probability, from the booster's own
-SHARE: Final = 0.7  # of the greatest rate, for latency
+TOLERANCE: Final = 1e-6  # between a probability and the booster's
+SHARE: Final = 0.7  # of the greatest rate, when latency is measured
 
 Say = Callable[[str], object]
 
@@ -34,7 +34,7 @@ def measure(
     latency_seconds: float,
     say: Say,
 ) -> list[Measured]:
-    """Measure the contenders; one that doesn't start, or answers wrongly, says so in place of its figures."""
+    """Return the contenders' results; one that doesn't start or answers wrongly has the reason instead of figures."""
     results = [Measured(name=one.name) for one in found]
     live: list[tuple[Running, Measured]] = []
     with ExitStack() as stack:
@@ -90,7 +90,7 @@ def _full_round(mine: Running, result: Measured, folder: Path, seconds: float, *
 
 
 def compare(mine: Running, expected: NDArray[np.float64]) -> None:
-    """Ask for every customer once; raises RuntimeError where an answer isn't the booster's."""
+    """Send each customer's request once; raises RuntimeError if a probability differs from the booster's."""
     if mine.contender.mark is None:
         return
     for body, wanted in zip(mine.contender.bodies, expected, strict=True):
@@ -105,7 +105,7 @@ def compare(mine: Running, expected: NDArray[np.float64]) -> None:
 
 
 def probability(document: Any) -> float:
-    """Find the probability in any contender's answer."""
+    """Return the probability in an answer of any contender."""
     if "predictions" in document:
         return float(document["predictions"][0])
     if "outputs" in document:

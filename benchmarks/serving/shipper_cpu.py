@@ -78,7 +78,7 @@ def _lag(outbox: Path) -> int | None:
 
 
 def _until_shipped(server: Running, outbox: Path) -> None:
-    """Wait until two statuses in a row say that everything is shipped: the last records may be newer than the first."""
+    """Wait until two statuses in a row say that everything is shipped: a status may be older than the last records."""
     deadline, empty = time.monotonic() + _PATIENCE, 0
     while empty < 2:
         if time.monotonic() > deadline or server.process.poll() is not None:

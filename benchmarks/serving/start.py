@@ -1,4 +1,4 @@
-"""From exec to ready on one core: `.venv/bin/python -m benchmarks.serving.start`; a first run caches kernels."""
+"""Time a server's start on one core: `.venv/bin/python -m benchmarks.serving.start`; the first run compiles kernels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GOAL = 5.0  # seconds
 @click.option("--runs", default=5, show_default=True)
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"))
 def main(runs: int, folder: Path) -> None:
-    """Start the server again and again; ends with 1 where the median misses the goal."""
+    """Start the server several times; exit with 1 if the median misses the goal."""
     ours = contenders(make_material(folder / "material"), None)[0]
     took, peaks = [], []
     for _ in range(runs + 1):

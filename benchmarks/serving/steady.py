@@ -1,7 +1,7 @@
-"""An open-loop client: requests leave on schedule whatever the answers do, and each is timed from when it was due.
+"""An open-loop client: sends requests on schedule, independently of the answers, and times each from its due time.
 
-A closed-loop client (wrk) waits for a slow answer before it asks again, so that a stall hides the requests it kept from
-being sent ("coordinated omission"). Here those wait in line for a connection with their clocks running.
+A closed-loop client (wrk) waits for a slow answer before its next request, so the requests that it couldn't send during
+a stall are never timed ("coordinated omission"). Here they wait for a connection, and this wait counts.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _END = b"\r\n\r\n"
 
 @dataclass(frozen=True)
 class Steady:
-    """What a run at a fixed rate came to.
+    """The result of a run at a fixed rate.
 
-    `milliseconds` float64[n] and `status` int64[n] are of the answers that came, in that order; `offered` counts
-    requests due, answered or not; `late` is the greatest delay of the client itself, in milliseconds, with a free
-    connection at hand: it bounds what the client adds.
+    `milliseconds` float64[n] and `status` int64[n] are those of the answers, in the order of arrival. `offered` is the
+    number of requests that were due. `late` is the greatest delay in milliseconds that the client itself caused, while
+    a connection was free.
     """
 
     milliseconds: NDArray[np.float64]
@@ -39,7 +39,7 @@ class Steady:
     late: float
 
     def percentile(self, share: float) -> float:
-        """Milliseconds that this percentage of answers with 200 stayed within; infinite where there is none."""
+        """Return this percentile of the milliseconds of answers with status 200; infinite without one."""
         good = self.milliseconds[self.status == 200]
         return float(np.percentile(good, share)) if good.size else float("inf")
 
@@ -55,9 +55,9 @@ def steady(
     core: int | None = 1,
     give_up: float = float("inf"),
 ) -> Steady:
-    """Send `rate` requests a second for `seconds`, from a process of its own on one core. Blocks.
+    """Send `rate` requests a second for `seconds`, from a separate process on one core; return the result.
 
-    One that finds no free connection for `give_up` seconds is never sent, as where a pool of connections is exhausted.
+    A request that gets no free connection for `give_up` seconds isn't sent, as with an exhausted connection pool.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(drive, port, path, list(bodies), rate, seconds, connections, core, give_up).result()
@@ -73,7 +73,7 @@ def drive(
     core: int | None,
     give_up: float = float("inf"),
 ) -> Steady:
-    """Send and time in this process, which does nothing else meanwhile."""
+    """Send and time requests in this process, which does nothing else meanwhile."""
     if core is not None:
         os.sched_setaffinity(0, {core})
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
@@ -82,7 +82,7 @@ def drive(
 
 
 class _Connection:
-    """A kept connection: what it read of the answer under way, and when that request was due."""
+    """A connection with the bytes read of its next answer, and the due time of that request."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
@@ -105,7 +105,7 @@ class _Client:
             self._connect()
 
     def run(self, rate: float, seconds: float, give_up: float) -> Steady:
-        """Keep to the schedule, then wait up to five seconds for the last answers."""
+        """Send on schedule, then wait up to five seconds for the last answers."""
         total = int(rate * seconds)
         sent = taken = 0
         late = 0.0
@@ -127,7 +127,7 @@ class _Client:
                 sent += 1
             if now >= stop and (len(self._idle) == len(self._all) or now > stop + 5):
                 break
-            # No sleep: a sleeping client wakes too late for its schedule.
+            # Don't sleep: a sleeping client would wake too late.
             for number, _ in self._poll.poll(0):
                 self._take(self._all[number])
         for one in self._all.values():
@@ -169,7 +169,7 @@ class _Client:
                 self._idle.append(one)
 
     def _replace(self, one: _Connection) -> None:
-        """Put a fresh connection in the place of one that the server closed."""
+        """Replace a connection that the server closed."""
         self._poll.unregister(one.socket)
         del self._all[one.socket.fileno()]
         one.socket.close()

@@ -1,4 +1,4 @@
-"""What processes use of the machine, from /proc."""
+"""CPU time and memory of processes, from /proc."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TICK: Final = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Sum the processor seconds of processes so far; one that ended counts nothing."""
+    """Return the CPU seconds of processes so far; a process that has ended counts 0."""
     total = 0
     for pid in pids:
         try:
@@ -24,7 +24,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def memory(pids: Iterable[int]) -> dict[str, float]:
-    """Sum processes' MB: `Rss` counts a shared page for each, `Pss` a share of it, `Private` not at all."""
+    """Return memory in MB: `Rss` counts shared pages for each process, `Pss` a share of them, `Private` none."""
     found = {"Rss": 0, "Pss": 0, "Private_Clean": 0, "Private_Dirty": 0}
     for pid in pids:
         try:
@@ -39,6 +39,6 @@ def memory(pids: Iterable[int]) -> dict[str, float]:
 
 
 def peak_memory(pid: int) -> float:
-    """Give a process's greatest resident memory so far, in MB."""
+    """Return a process's greatest resident memory so far, in MB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024

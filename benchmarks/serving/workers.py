@@ -1,4 +1,4 @@
-"""Memory and throughput by number of workers: `.venv/bin/python -m benchmarks.serving.workers [--most 2]`."""
+"""Measure memory and throughput by number of workers: `.venv/bin/python -m benchmarks.serving.workers [--most 2]`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from benchmarks.serving.wrk import full_speed, prepare
 @click.option("--seconds", default=4.0, show_default=True)
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"))
 def main(most: int, seconds: float, folder: Path) -> None:
-    """Nothing is pinned: workers and the load share the machine's cores, so rates only compare on a larger one."""
+    """Workers and the load share all cores, so rates can be compared only on a machine with more cores."""
     packages.ensure("wrk")
     found = contenders(make_material(folder / "material"), None)
     ours = next(one for one in found if one.name == OURS_RAW)
     click.echo(
         "| workers | req/s, 50 raw transactions | all processes, MB (PSS) | another worker, MB |\n|---|---|---|---|"
     )
-    # Workers and load fight for the cores here, so requests wait: none is to be refused for it.
+    # Workers and load compete for the cores, so requests wait; none may be refused for that.
     settings = folder / "workers.yaml"
     settings.write_text("server: {most_wait_ms: 0}\n")
     before = 0.0

@@ -1,4 +1,4 @@
-"""wrk at full speed over kept connections, with every answer checked by a Lua script."""
+"""Runs wrk at full speed over persistent connections; a Lua script checks every answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SCRIPT: Final = Path(__file__).with_name("check.lua")
 
 @dataclass(frozen=True)
 class Full:
-    """What a run at full speed came to; `bad` answers were wrong, `errors` never came, `first` is the first bad one."""
+    """The result of a run at full speed: `bad` wrong answers, `errors` missing ones, and the `first` wrong answer."""
 
     requests: int
     seconds: float
@@ -31,7 +31,7 @@ class Full:
 
 
 def prepare(contender: Contender, folder: Path) -> Path:
-    """Write the bodies and the expected answers where wrk's script reads them; gives the folder."""
+    """Write the bodies and the expected answers for wrk's script; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.json"):
         old.unlink()
@@ -50,7 +50,7 @@ def full_speed(
     connections: int = 16,
     core: int | None = CLIENT_CORE,
 ) -> Full:
-    """Drive `url` as fast as it answers; raises RuntimeError where wrk fails."""
+    """Send requests to `url` as fast as it answers; raises RuntimeError if wrk fails."""
     environment = os.environ | {"BODIES": str(folder), "WANTED": str(folder / "wanted")}
     environment.pop("MARK", None)
     if contender.mark is not None:
@@ -68,7 +68,7 @@ def full_speed(
 
 
 def parse(output: str, complaint: str = "") -> Full:
-    """Read what the script printed; raises RuntimeError where it didn't come to that."""
+    """Return the result that the script printed; raises RuntimeError if it printed none."""
     found = re.search(r"^RESULT (\d+) (\d+) (\d+) (\d+) (\d+)\nFIRST (.*)$", output, re.MULTILINE)
     if found is None:
         raise RuntimeError(f"wrk failed: {(complaint or output).strip()}")

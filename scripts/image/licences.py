@@ -1,58 +1,71 @@
 #!/usr/bin/env python3
-"""Writes docs/licences.md: what the image's lock brings and under which licence, as each package says of itself.
-
-Run it with .venv/bin/python after the lock changed; a test holds the page to the lock.
-"""
+"""Writes docs/licences.md: the packages of the image's lock with their licences, from CycloneDX's bill of materials."""
 
 from __future__ import annotations
 
+import json
 import re
-from importlib import metadata
+import subprocess
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements" / "image.txt"
 PAGE = ROOT / "docs" / "licences.md"
 HEAD = """# Licences of what is in the image
 
-Written by `.venv/bin/python scripts/image/licences.py` from the packages' own metadata; a test holds it to
-`requirements/image.txt`. The bill of materials of an image that was built (`scripts/image/build sbom`) lists the base's
-Debian packages too; their licences are under `/usr/share/doc/*/copyright` of the base.
+The project is under [Apache-2.0](../LICENSE). `scripts/image/licences.py` writes this page: the packages are those of
+`requirements/image.txt`, the licences those that CycloneDX reads from the packages' metadata. The bill of materials of
+a built image (`scripts/image/build sbom`) also lists the Debian packages of the base image. Their licences are in
+`/usr/share/doc/*/copyright` of the image.
 
-Libraries within packages have licences of their own: LLVM in llvmlite (Apache-2.0 WITH LLVM-exception), OpenBLAS
-(BSD-3-Clause) with libgfortran (GPL-3.0 WITH GCC-exception-3.1) and libquadmath (LGPL-2.1) in numpy, libuv (MIT) in
-uvloop, OpenSSL (Apache-2.0) in cryptography, BoringSSL in grpcio. Nothing under MPL or LGPL is changed here: symbols
-for debuggers and files that nothing reads are taken out (`scripts/image/trim`), of orjson and numpy's libraries none.
+Some packages contain libraries with licences of their own:
+
+| package | library | licence |
+|---|---|---|
+| llvmlite | LLVM | Apache-2.0 WITH LLVM-exception |
+| numpy | OpenBLAS | BSD-3-Clause |
+| numpy | libgfortran | GPL-3.0 WITH GCC-exception-3.1 |
+| numpy | libquadmath | LGPL-2.1 |
+| uvloop | libuv | MIT |
+| cryptography | OpenSSL | Apache-2.0 |
+| grpcio | BoringSSL | Apache-2.0 and others |
+
+Code under MPL or LGPL is not changed. `scripts/image/trim` removes debug symbols and files that nothing reads from some
+packages; it removes no symbols from orjson or from numpy's libraries.
+
+## Packages
 
 | package | version | licence |
 |---|---|---|
 """
-# Not installed with every Python that this may run with.
-ELSEWHERE = {"async-timeout": "Apache-2.0"}
-
-
-def locked() -> list[tuple[str, str]]:
-    """List the lock's packages with their versions; one may have two, for two Pythons."""
-    return re.findall(r"^([a-z0-9-]+)==([^\s;]+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
-
-
-def licence(name: str) -> str:
-    """Say a package's licence in one line: its expression, else its classifiers, else the first line that it wrote."""
-    if name in ELSEWHERE:
-        return ELSEWHERE[name]
-    said = metadata.metadata(name)
-    if expression := said.get("License-Expression"):
-        return str(expression)
-    classifiers = [each for each in said.get_all("Classifier") or [] if each.startswith("License ::")]
-    named = [each.rpartition(" :: ")[2] for each in classifiers if not each.endswith("OSI Approved")]
-    written = (said.get("License") or "").strip().splitlines()
-    return ", ".join(named) or (written[0] if written else "")
+# CycloneDX finds no licence: the package isn't installed with every Python, or states its licence only as free text.
+UNKNOWN = {"async-timeout": "Apache-2.0", "google-cloud-bigquery": "Apache-2.0", "protobuf": "BSD-3-Clause"}
 
 
 def page() -> str:
-    """Give the whole page."""
-    rows = (f"| {name} | {version} | {licence(name)} |" for name, version in locked())
-    return HEAD + "\n".join(rows) + "\n"
+    """Return the page."""
+    bill = subprocess.run(  # noqa: S603  our own command
+        [ROOT / ".venv/bin/cyclonedx-py", "environment", "--no-validate", ROOT / ".venv"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    licences = {
+        re.sub(r"[-_.]+", "-", each["name"]).lower(): _licence(each.get("licenses", []))
+        for each in json.loads(bill)["components"]
+    }
+    # A package can have two versions, for two Pythons.
+    locked = re.findall(r"^([a-z0-9-]+)==([^\s;]+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = (f"| {name} | {version} | {licences.get(name) or UNKNOWN[name]} |\n" for name, version in locked)
+    return HEAD + "".join(rows)
+
+
+def _licence(licences: list[dict[str, Any]]) -> str:
+    """Return the SPDX expression or ids; the classifiers' names if there are none."""
+    found = [each.get("expression") or each["license"].get("id") for each in licences]
+    names = [each["license"]["name"].rpartition(" :: ")[2] for each in licences if "name" in each.get("license", {})]
+    return ", ".join(filter(None, found)) or ", ".join(names)
 
 
 if __name__ == "__main__":

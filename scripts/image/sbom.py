@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes what is in an image as CycloneDX JSON: scripts/image/sbom.py IMAGE OUT.
+"""Writes the SBOM of an image as CycloneDX JSON: scripts/image/sbom.py IMAGE OUT.
 
-Python packages by CycloneDX's own tool from the metadata that the image holds, in an environment of its own
-(requirements/sbom.txt); the base's Debian packages as dpkg lists them there. The image is not started for the first.
+CycloneDX's own program lists the Python packages, from metadata that is copied out of the image. dpkg lists the Debian
+packages; it runs in the image.
 """
 
 from __future__ import annotations
@@ -18,39 +18,22 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 DOCKER = os.environ.get("DOCKER", "docker")
-ENVIRONMENT = ROOT / ".venv-sbom"
-LOCK = ROOT / "requirements" / "sbom.txt"
-UV = ROOT / ".venv" / "bin" / "uv"
+BIN = ROOT / ".venv" / "bin"
 
 
 def run(*command: str | Path) -> str:
-    """Run a command and give what it printed; its complaint ends this one."""
+    """Return what a command prints. If it fails, end with its error message."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own commands
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))}: {done.stderr}")
     return done.stdout
 
 
-def environment(folder: Path) -> Path:
-    """Make a virtual environment that is empty; gives where its packages go."""
-    run(UV, "venv", "--quiet", "--clear", "--python", ROOT / ".venv/bin/python", folder)
-    (packages,) = folder.glob("lib/python3*/site-packages")
-    return packages
-
-
-def tool() -> Path:
-    """Give CycloneDX's program, installed from its lock where it is absent."""
-    stamp = ENVIRONMENT / ".installed"
-    if not stamp.exists() or stamp.read_bytes() != LOCK.read_bytes():
-        environment(ENVIRONMENT)
-        run(UV, "pip", "sync", "--quiet", "--python", ENVIRONMENT / "bin/python", "--require-hashes", LOCK)
-        stamp.write_bytes(LOCK.read_bytes())
-    return ENVIRONMENT / "bin" / "cyclonedx-py"
-
-
 def python_packages(image: str, folder: Path) -> dict[str, Any]:
-    """Give the bill of the image's Python packages, from their metadata alone."""
-    packages = environment(folder / "environment")
+    """Return the bill of materials of the image's Python packages. The image isn't started."""
+    environment = folder / "environment"
+    run(BIN / "uv", "venv", "--quiet", "--python", BIN / "python", environment)
+    (packages,) = environment.glob("lib/python3*/site-packages")
     container = run(DOCKER, "create", image).strip()
     try:
         inside = f"{container}:/opt/customer-risk/lib"
@@ -67,13 +50,13 @@ def python_packages(image: str, folder: Path) -> dict[str, Any]:
     finally:
         run(DOCKER, "rm", container)
     out = folder / "python.json"
-    run(tool(), "environment", folder / "environment", "--output-reproducible", "--output-file", out)
+    run(BIN / "cyclonedx-py", "environment", environment, "--output-reproducible", "--output-file", out)
     bill: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return bill
 
 
 def debian_packages(image: str) -> list[dict[str, Any]]:
-    """List the base's packages."""
+    """Return the Debian packages of the image."""
     wanted = "--showformat=${Package}\\t${Version}\\t${Architecture}\\n"
     listed = run(DOCKER, "run", "--rm", "--network", "none", "--entrypoint", "dpkg-query", image, "--show", wanted)
     rows = [line.split("\t") for line in listed.splitlines()]
@@ -90,7 +73,7 @@ def debian_packages(image: str) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Write the bill."""
+    """Write the bill of materials."""
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     image, out = sys.argv[1], Path(sys.argv[2])
@@ -104,7 +87,7 @@ def main() -> None:
     bill["dependencies"] = [each for each in bill.get("dependencies", []) if each["ref"] != "root-component"]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(bill, indent=1), encoding="utf-8")
-    print(f"{out}: {packages} Python packages, {len(bill['components']) - packages} of Debian's")  # noqa: T201  what it is for
+    print(f"{out}: {packages} Python packages, {len(bill['components']) - packages} Debian packages")  # noqa: T201  what it is for
 
 
 if __name__ == "__main__":

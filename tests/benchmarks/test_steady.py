@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def stalling() -> Iterator[Callable[[float], int]]:
-    """Start a server that answers at once, but holds everything up for some seconds at its 50th request."""
+    """Start a server that answers at once, except that it blocks for some seconds at its 50th request."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -53,7 +53,7 @@ def stalling() -> Iterator[Callable[[float], int]]:
 
 
 def test_a_stall_shows_in_the_tail(stalling):
-    """A stall of 300 ms shows in p99 though one connection alone was waiting: those due meanwhile count from then."""
+    """A stall of 300 ms shows in p99 although only one connection waited: requests due meanwhile count from then."""
     ran = drive(stalling(0.3), "/", [b"{}"], 200, 1.5, 1, None)
     assert ran.percentile(99) > 200
 

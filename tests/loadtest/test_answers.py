@@ -1,4 +1,4 @@
-"""What the load test accepts as an answer."""
+"""The answers that the load test accepts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def reason(contribution: float, direction: str = "raises") -> dict:
 
 
 def answer(**changed: object) -> dict:
-    """A sound answer, but for what is changed."""
+    """A valid answer with changes."""
     identity = uuid.uuid4().hex
     sound = {
         "decision_id": f"{identity[:8]}-{identity[8:12]}-7{identity[13:16]}-8{identity[17:20]}-{identity[20:]}",
@@ -42,18 +42,18 @@ def answer(**changed: object) -> dict:
 
 
 def wrong(document: object, payload: Payload = ONE) -> str:
-    """What is wrong with a response."""
+    """Return what is wrong with a response."""
     return Checker().check(0, payload, json.dumps(document).encode()).wrong
 
 
-def test_a_sound_answer_passes():
-    """It is accepted, and its decision counted."""
+def test_a_valid_answer_is_accepted():
+    """A valid answer is accepted, and its decision is counted."""
     sound = answer()
     assert Checker().check(0, ONE, json.dumps(sound).encode()) == ((sound["decision_id"],), "")
 
 
-def test_an_answer_without_explanations_passes():
-    """A caller without the scope `explain` gets no contributions; directions are ordered all the same."""
+def test_an_answer_without_explanations_is_accepted():
+    """A caller without the scope `explain` gets no contributions; directions are ordered nevertheless."""
     plain = [{"code": "A", "text": "a", "direction": way} for way in ("raises", "raises", "lowers")]
     assert wrong(answer(reasons=plain)) == ""
     assert wrong(answer(reasons=plain[::-1])) == "the reasons are out of order"
@@ -62,12 +62,12 @@ def test_an_answer_without_explanations_passes():
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"decision_id": str(uuid.UUID(int=7, version=4))}, "no UUID of version 7"),
+        ({"decision_id": str(uuid.UUID(int=7, version=4))}, "not a UUID of version 7"),
         ({"customer_id": "c-2"}, "the answer is about 'c-2'"),
         ({"source": "rules", "probability": None}, "rules answered"),
-        ({"probability": None}, "no probability"),
-        ({"probability": 1.01}, "no probability"),
-        ({"probability": -0.01}, "no probability"),
+        ({"probability": None}, "not a probability"),
+        ({"probability": 1.01}, "not a probability"),
+        ({"probability": -0.01}, "not a probability"),
         ({"action": "none"}, "action none in segment high"),
         ({"action": "review"}, "action review in segment high with 1 patterns"),
         ({"patterns": []}, "action propose_off_boarding in segment high with 0 patterns"),
@@ -84,8 +84,8 @@ def test_an_answer_without_explanations_passes():
         ({"model": {}}, "missing required field `version`"),
     ],
 )
-def test_a_wrong_answer_is_refused(changed, said):
-    """Each thing that an answer promises is looked at."""
+def test_a_wrong_answer_is_reported(changed, said):
+    """A faulty answer is reported for each condition on answers."""
     assert said in wrong(answer(**changed))
 
 
@@ -107,7 +107,7 @@ def test_features_get_the_action_of_the_bundles_rule(patterns, action):
     def ask(payload: Payload, **changed: object) -> str:
         return checker.check(0, payload, json.dumps(answer(**changed)).encode()).wrong
 
-    for either in ("review", "propose_off_boarding"):  # no answer about transactions says yet which one it is
+    for either in ("review", "propose_off_boarding"):  # the model is unknown until it answered about transactions
         assert ask(FEATURES, patterns=None, action=either) == ""
     assert ask(ONE, patterns=patterns, action=action) == ""
     assert ask(FEATURES, patterns=None, action=action) == ""
@@ -115,12 +115,12 @@ def test_features_get_the_action_of_the_bundles_rule(patterns, action):
     assert "with patterns null" in ask(FEATURES, patterns=None, action=other)
 
 
-def test_patterns_of_features_are_refused():
+def test_patterns_in_an_answer_about_features_are_reported():
     """Features show no patterns."""
     assert "1 patterns, although only features were given" in wrong(answer(), FEATURES)
 
 
-def test_patterns_are_told_always_or_never():
+def test_patterns_are_in_all_answers_or_in_none():
     """One model gives patterns in all answers about transactions, or in none of them."""
     checker = Checker()
     assert checker.check(0, ONE, json.dumps(answer()).encode()).wrong == ""
@@ -130,27 +130,27 @@ def test_patterns_are_told_always_or_never():
     )
 
 
-def test_low_risk_orders_by_strength_alone():
-    """In the segment low a reason that lowers the risk may stand first."""
+def test_in_low_a_lowering_reason_may_be_first():
+    """In the segment low a reason that lowers the risk may be first."""
     low = {"segment": "low", "action": "none", "probability": 0.1}
     assert wrong(answer(**low, reasons=[reason(-0.9, "lowers"), reason(0.5)])) == ""
 
 
-def test_a_reason_may_repeat_a_text_without_saying_it_again():
+def test_the_text_of_a_later_reason_may_be_empty():
     """The text of a later reason may be empty; that of the first may not."""
     first, later = reason(0.9), reason(0.5)
     assert wrong(answer(reasons=[first, later | {"text": ""}])) == ""
     assert "no text for the customer" in wrong(answer(reasons=[first | {"text": ""}, later]))
 
 
-def test_a_decision_given_twice_is_refused():
-    """Two answers with one decision_id are one too few."""
+def test_a_repeated_decision_id_is_reported():
+    """A decision_id that an earlier answer had is an error."""
     checker, body = Checker(), json.dumps(answer()).encode()
     checker.check(0, ONE, body)
-    assert "given twice" in checker.check(0, ONE, body).wrong
+    assert "returned twice" in checker.check(0, ONE, body).wrong
 
 
-def test_another_probability_for_the_same_request_is_refused():
+def test_another_probability_for_the_same_request_is_reported():
     """The same request to the same model has one probability; another model may have its own."""
     checker = Checker()
 
@@ -162,16 +162,16 @@ def test_another_probability_for_the_same_request_is_refused():
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"\xff"'])
-def test_no_answer_at_all_is_refused(body):
-    """A body that isn't an answer is wrong, not a crash."""
+def test_a_body_other_than_an_answer_is_reported(body):
+    """A body that isn't an answer is reported as wrong."""
     assert Checker().check(0, ONE, body).wrong
 
 
-def test_a_refusal_names_what_is_faulty():
+def test_a_refusal_names_the_faulty_field():
     """A faulty request must get a problem with errors."""
     assert wrong(PROBLEM, FAULTY) == ""
     assert wrong(PROBLEM | {"errors": []}, FAULTY)
-    assert "status 500 in place of 422" in wrong(PROBLEM | {"status": 500}, FAULTY)
+    assert "status 500 instead of 422" in wrong(PROBLEM | {"status": 500}, FAULTY)
 
 
 def test_batches_are_checked_item_by_item():
@@ -181,7 +181,7 @@ def test_batches_are_checked_item_by_item():
     assert wrong({"items": [answered, refused]}, BATCH) == ""
     assert "1 items for 2 requests" in wrong({"items": [answered]}, BATCH)
     assert "item 0 has status 422" in wrong({"items": [refused, answered]}, BATCH)
-    assert "item 0 holds no answer" in wrong({"items": [{"status": 200}, refused]}, BATCH)
-    assert "item 1 holds no problem" in wrong({"items": [answered, {"status": 422}]}, BATCH)
-    assert "problem alone" in wrong({"items": [answered, refused | {"answer": answer()}]}, BATCH)
+    assert "item 0 lacks an answer" in wrong({"items": [{"status": 200}, refused]}, BATCH)
+    assert "item 1 lacks a problem" in wrong({"items": [answered, {"status": 422}]}, BATCH)
+    assert "or has an answer too" in wrong({"items": [answered, refused | {"answer": answer()}]}, BATCH)
     assert "is about 'c-9'" in wrong({"items": [{"status": 200, "answer": answer(customer_id="c-9")}, refused]}, BATCH)

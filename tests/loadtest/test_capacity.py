@@ -1,4 +1,4 @@
-"""The search for what a server holds."""
+"""The search for the capacity of a server."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from loadtest.capacity import Rung, climb
 
 
 @pytest.mark.parametrize("truth", [7.0, 20.0, 55.0, 1234.0])
-def test_the_greatest_rate_held_is_found(truth):
-    """From below and from above, within ten per cent, in few attempts."""
+def test_the_capacity_is_found(truth):
+    """The capacity is found within ten per cent in few attempts, from a lower and from a greater first rate."""
     tried = []
 
     def attempt(rate: float) -> Rung:
@@ -20,6 +20,6 @@ def test_the_greatest_rate_held_is_found(truth):
     assert len(tried) < 18
 
 
-def test_a_server_that_holds_nothing_ends_the_search():
-    """A quarter of the first rate is the least that is tried."""
+def test_a_server_without_capacity_ends_the_search():
+    """The search ends once a quarter of the first rate fails."""
     assert climb(lambda rate: Rung(rate, 0.0, 0.0, held=False), 20.0) == 0.0

@@ -1,4 +1,4 @@
-"""A run held to its gates, on outcomes made up."""
+"""The verdicts on made-up runs."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def outcomes(*, slow_until: float = 30.0, **changed: object) -> pl.DataFrame:
 
 
 def missed(frame: pl.DataFrame, pods: list[Replicas] | None = PODS) -> list[str]:
-    """The gates that are missed."""
+    """Return the missed gates."""
     return [one.gate for one in judge(frame, PLAN, load_gates(), pods) if one.held is False]
 
 
-def test_a_step_digested_in_time_is_held():
-    """Slow for ten seconds after the step, with pods added: no gate is missed, and each has its figure."""
+def test_a_step_that_settles_in_time_misses_no_gate():
+    """A run that is slow for ten seconds after the step misses no gate, and each gate has its measured value."""
     verdicts = judge(outcomes(), PLAN, load_gates(), PODS)
     assert all(one.held for one in verdicts if one.limit)
     measured = {one.gate: one.measured for one in verdicts}
-    assert measured["seconds from the step until p99 < 50 ms for good"] == "10"
+    assert measured["seconds from the step until p99 stays < 50 ms"] == "10"
     assert measured["pods ready after the step"] == "6"
 
 
@@ -66,21 +66,21 @@ def test_a_step_digested_in_time_is_held():
     [
         ({"failed": "503"}, "failed requests"),
         ({"wrong": "no reasons"}, "wrong answers"),
-        ({"slow_until": 81.0}, "seconds from the step until p99 < 50 ms for good"),
+        ({"slow_until": 81.0}, "seconds from the step until p99 stays < 50 ms"),
     ],
 )
 def test_each_fault_misses_its_gate(changed, gate):
-    """One failed request, one wrong answer or a second too long is enough."""
+    """One failed request, one wrong answer or one slow second too many misses a gate."""
     assert gate in missed(outcomes(**changed))
     assert missed(outcomes()) == []
 
 
-def test_what_concerns_all_requests_misses_its_gate():
-    """A generator that is the limit, requests never sent, and answers that mostly say to come back are no success."""
+def test_faults_of_many_requests_miss_a_gate():
+    """A late generator, requests that weren't sent, and many refusals with Retry-After each miss a gate."""
     frame = outcomes()
     assert missed(frame.with_columns(late_ms=pl.lit(100.0))) == ["ms the generator was late, p99"]
-    assert missed(frame.gather_every(2)) == ["share sent of planned"]
-    assert missed(frame.with_columns(again=pl.lit(1))) == ["share told to come back"]
+    assert missed(frame.gather_every(2)) == ["share of plan sent"]
+    assert missed(frame.with_columns(again=pl.lit(1))) == ["share refused with Retry-After"]
 
 
 def test_speed_without_a_limit_is_printed_and_not_judged():
@@ -91,20 +91,20 @@ def test_speed_without_a_limit_is_printed_and_not_judged():
     verdicts = judge(slow, PLAN, gates, PODS)
     told = {one.gate: one.measured for one in verdicts if one.held is None and not one.limit}
     assert told["p99 at 1x"] == "9000.0 ms"
-    assert told["seconds from the step until p99 < 50 ms for good"] == "never"
-    assert (told["share told to come back"], told["ms the generator was late, p99"]) == ("1.000", "9000.0")
+    assert told["seconds from the step until p99 stays < 50 ms"] == "never"
+    assert (told["share refused with Retry-After"], told["ms the generator was late, p99"]) == ("1.000", "9000.0")
     assert all(one.held for one in verdicts if one.limit)
     failing = judge(slow.with_columns(failed=pl.lit("503")), PLAN, gates, PODS)
     assert [one.gate for one in failing if one.held is False] == ["failed requests"]
 
 
-def test_a_first_rate_that_is_not_held_is_missed():
-    """`Again` below the limit means that it was so before the step."""
+def test_a_slow_first_rate_misses_its_gate():
+    """A p99 above the limit before the step misses the gate on it."""
     slow = outcomes().with_columns(ms=pl.when(pl.col("second") < 20).then(70.0).otherwise("ms"))
     assert missed(slow) == ["p99 at 1x"]
 
 
-def test_too_few_pods_miss_the_gate_and_nobody_looking_does_not():
+def test_too_few_pods_miss_the_gate():
     """Pods counted before the step don't count; without a cluster the gate isn't judged."""
     few = [one._replace(ready=min(one.ready, 3)) for one in PODS]
     assert missed(outcomes(), few) == missed(outcomes(), []) == ["pods ready after the step"]
@@ -113,27 +113,27 @@ def test_too_few_pods_miss_the_gate_and_nobody_looking_does_not():
 
 
 def test_batches_do_not_count_towards_the_p99():
-    """A batch of fifty takes longer than one request, and is no sign of distress; one that fails is."""
+    """A slow batch doesn't count towards the p99."""
     slow = outcomes().with_columns(ms=pl.when(pl.col("kind") == "batch").then(9000.0).otherwise("ms"))
     assert missed(slow) == []
 
 
 def test_a_failed_request_leaves_its_windows_without_a_p99():
-    """A server that fails fast isn't fast."""
+    """The p99 of a window with a failed request is infinite."""
     found = windows(outcomes(failed="refused"), 20, 100, 5)
     assert sum(value == math.inf for value in found.values()) == 5
     assert windows(outcomes().clear(), 0, 5, 5) == {0: math.inf}
 
 
-def test_settled_is_for_good():
+def test_settled_is_the_time_of_the_last_slow_window():
     """The last window at or above the limit decides, not the first one below it."""
     assert settled({20: 80.0, 21: 5.0, 22: 50.0, 23: 5.0, 24: 5.0}, 50) == 3
     assert settled({20: 5.0, 21: 5.0}, 50) == 0
     assert settled({20: 5.0, 21: 80.0}, 50) == math.inf
 
 
-def test_the_seconds_tell_what_happened():
-    """A row a second, with what was planned, what became of it and the pods seen by its end."""
+def test_each_second_has_a_row():
+    """Each second has a row with planned requests, outcomes and the last count of pods."""
     frame = by_second(outcomes(failed="refused"), PLAN, PODS)
     assert frame["wanted"].to_list() == frame["sent"].to_list() == [10] * 20 + [100] * 80
     assert frame["failed"].sum() == 1
@@ -145,7 +145,7 @@ def test_the_seconds_tell_what_happened():
 
 @pytest.mark.parametrize("pods", [PODS, []])
 def test_the_picture_is_drawn(tmp_path, pods):
-    """As PNG and SVG, with a third panel for pods where somebody counted them; also where p99 never settled."""
+    """The picture is a PNG and an SVG, with a panel for pods if they were counted, even if p99 never settled."""
     draw(by_second(outcomes(), PLAN, pods), step=20, gates=load_gates(), settled=math.inf, folder=tmp_path)
     assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
     assert ("<!-- pods -->" in (tmp_path / "timeline.svg").read_text()) == bool(pods)

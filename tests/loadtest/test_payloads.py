@@ -35,8 +35,8 @@ def items(payload):
     return document.get("requests", [document])
 
 
-def test_the_service_takes_those_that_are_sound_and_refuses_the_others(payloads, reader):
-    """Every item is read without a warning about what was left out, or refused, as the payload expects."""
+def test_the_service_accepts_valid_requests_and_refuses_faulty_ones(payloads, reader):
+    """The service accepts each valid item without a warning about defaults, and refuses each faulty one."""
     for payload in payloads:
         for item, customer, status in zip(items(payload), payload.customers, payload.statuses, strict=True):
             assert item["customer_id"] == customer
@@ -47,28 +47,28 @@ def test_the_service_takes_those_that_are_sound_and_refuses_the_others(payloads,
                     reader.read(json.dumps(item).encode(), now=NOW)
 
 
-def test_every_kind_is_there_in_its_share(payloads):
-    """Each kind is met, and most requests hold rows."""
+def test_every_kind_of_request_has_its_share(payloads):
+    """Each kind occurs, and most requests have rows."""
     kinds = [payload.kind for payload in payloads]
     assert set(kinds) == set(SHARES)
     assert abs(kinds.count("rows") / len(kinds) - SHARES["rows"]) < 0.1
 
 
-def test_histories_are_spread_as_customers_are(payloads):
+def test_histories_have_the_lengths_of_synthetic_customers(payloads):
     """About fifty transactions on average, most of them fewer, some many more."""
     counts = [len(items(payload)[0]["transactions"]) for payload in payloads if payload.kind == "rows"]
     assert 25 < np.mean(counts) < 100
     assert np.median(counts) < np.mean(counts) < max(counts) / 3
 
 
-def test_a_batch_holds_ten_to_fifty_items(payloads):
-    """No fewer and no more."""
+def test_a_batch_has_ten_to_fifty_items(payloads):
+    """A batch has ten to fifty items."""
     sizes = [len(payload.customers) for payload in payloads if payload.kind == "batch"]
     assert all(BATCH[0] <= size <= BATCH[1] for size in sizes)
 
 
-def test_a_seed_makes_the_same_requests_again(tmp_path):
-    """What is written reads back the same, and the same seed makes the same."""
+def test_a_seed_repeats_the_requests(tmp_path):
+    """Equal seeds give equal requests, and written requests are read unchanged."""
     first = make_payloads(20, seed=5, customers=60)
     save_payloads(first, tmp_path / "here" / "payloads.jsonl")
     assert load_payloads(tmp_path / "here" / "payloads.jsonl") == first == make_payloads(20, seed=5, customers=60)

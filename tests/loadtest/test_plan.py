@@ -18,15 +18,15 @@ STEP = plan(Stage(20, 10), Stage(200, 5))
 
 
 def test_arrivals_have_the_rate_of_their_stage():
-    """All callers together send what each stage says, in every second of it."""
+    """All callers together send at the rate of each stage, in every second of it."""
     dues = [due for caller in range(10 * CALLERS) for due in STEP.dues(caller, caller % 7 / 7)]
     by_second = [sum(second <= due - 1000 < second + 1 for due in dues) for second in range(15)]
     assert by_second == [20] * 10 + [200] * 5
     assert len(dues) == 20 * 10 + 200 * 5
 
 
-def test_nothing_is_due_after_the_end():
-    """A run ends on its second."""
+def test_no_request_is_due_after_the_end():
+    """No request is due after the end of the plan."""
     assert max(max(STEP.dues(caller, 0.99)) for caller in range(10 * CALLERS)) < STEP.ends == 1015
 
 

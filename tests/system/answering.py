@@ -1,8 +1,8 @@
-"""A server that answers soundly but for one fault: `python answering.py FAULT`; prints its port.
+"""A server with one fault: `python answering.py FAULT`; prints its port.
 
 customer    each answer is about another customer
-overloaded  from the 60th request on: 503, without a word when to come back
-later       every tenth request: 503, come back in a second
+overloaded  from the 60th request on: 503, without Retry-After
+later       every tenth request: 503, with Retry-After of a second
 silent      the 60th request is never answered
 """
 
@@ -24,7 +24,7 @@ JSON = [(b"content-type", b"application/json")]
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Answer as the service would, whoever asks."""
+    """Answer as the service does."""
     text = uuid.uuid4().hex
     return {
         "decision_id": f"{text[:8]}-{text[8:12]}-7{text[13:16]}-8{text[17:20]}-{text[20:]}",
@@ -40,7 +40,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def sound(request: dict[str, Any]) -> bool:
-    """Tell the load test's faulty requests from its sound ones."""
+    """Whether a request of the load test is faulty."""
     rows = request.get("transactions", [])
     rows = rows if isinstance(rows, list) else []
     return request.get("profile", {}).get("is_pep") != "no" and not any(
@@ -56,7 +56,7 @@ def outcome(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def respond(body: bytes, number: int) -> tuple[int, dict[str, Any], bytes | None]:
-    """Give a status, a document, and when to come back."""
+    """Return a status, a document, and the seconds of Retry-After."""
     if FAULT == "overloaded" and number >= 60:
         return 503, {}, None
     if FAULT == "later" and number % 10 == 0:

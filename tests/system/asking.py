@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PATIENCE = 600  # seconds after which a test gives up, compiling from nothing on a busy machine included
 ATTEMPTS = 100  # of one request, so that a test ends if the server never stops refusing
 OVERLOADED = "urn:problem-type:customer-risk:overloaded"
-WAITING = "More requests wait than can be answered in time."  # a store that doesn't answer has the same type
+WAITING = "More requests are waiting than can be answered in time."  # a store that doesn't answer has the same type
 
 
 def come_back(status: int, headers: Mapping[str, str], content: bytes) -> float:

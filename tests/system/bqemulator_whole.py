@@ -1,4 +1,4 @@
-"""Starts bqemulator in its own environment, with what it lacks: nested columns, added ones, a lock, room for the dead.
+"""Starts bqemulator in its own environment with added features: nested and added columns, a lock, crash recovery.
 
 A caller who is killed in the middle of an append leaves a thread of the emulator's waiting for ever; it has six. And
 two threads at its one DuckDB connection can wait for each other for ever: for the connection, and for the interpreter.
@@ -47,7 +47,7 @@ def _table_arrow_schema(table: Any) -> Any:
 
 
 def _add_columns(context: Any, *at: str) -> None:
-    """Give the stored table the columns that a changed schema added."""
+    """Return the stored table the columns that a changed schema added."""
     fields = context.catalog.get_table(*at).schema_.fields
     for name, kind in bq_schema_to_duckdb_columns([_raw(field) for field in fields]):
         context.engine.execute(f'ALTER TABLE {quoted_table_ref(*at)} ADD COLUMN IF NOT EXISTS "{name}" {kind}')
@@ -66,7 +66,7 @@ def _load_path_into_target(path: str, job: Any, context: Any) -> None:
 
 
 if __name__ == "__main__":
-    duckdb_extensions.import_extension("spatial")  # else it is downloaded, from where not every machine gets to
+    duckdb_extensions.import_extension("spatial")  # otherwise it is downloaded, which not every machine may do
     write_servicer._table_arrow_schema = _table_arrow_schema
     write_servicer.BigQueryWriteHandler._flush_to_target = _alone(_flush_to_target)
     executor._load_path_into_target = _load_path_into_target

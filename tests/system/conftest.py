@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx2
 import pytest
 
+from tests import sound_request as requests
 from tests.chart.helm import Helm
 from tests.failing_disk import disk
 from tests.system.asking import ATTEMPTS, PATIENCE, ask, come_back
@@ -63,11 +64,11 @@ class Served:
 
 @dataclass
 class Load:
-    """Load on a server while the context lasts: callers post `document` on keep-alive connections, one after the other.
+    """Load on a server during the context: callers post `document` on keep-alive connections, one after the other.
 
-    `heeding` callers stop once readiness is false. `check` looks at each answer, and returns what is wrong with it.
-    A caller whose request an overloaded server refuses with Retry-After sends it again, and `again` counts that: how
-    often depends on the machine. Every other refusal is a failure.
+    `heeding` callers stop once readiness is false. `check` returns what is wrong with an answer. If an overloaded
+    server refuses a request with Retry-After, the caller sends it again, and `again` counts that: the number depends
+    on the machine. Every other refusal is a failure.
     """
 
     port: int
@@ -95,14 +96,14 @@ class Load:
             thread.join()
 
     def wait_for(self, more: int) -> None:
-        """Wait until so many more requests were answered, or one failed."""
+        """Wait until a number of further requests were answered, or one failed."""
         wanted, deadline = self.answered + more, time.monotonic() + PATIENCE
         while self.answered < wanted and not self.failures:
             assert time.monotonic() < deadline, self.answered
             time.sleep(0.01)
 
     def join(self) -> None:
-        """Wait until the callers stop of themselves."""
+        """Wait until the callers stop."""
         for thread in self._threads:
             thread.join(PATIENCE)
 
@@ -136,7 +137,7 @@ class Load:
         connection.close()
 
     def _heed(self) -> None:
-        """Look at readiness as a load balancer does; at the first word that it is gone, everybody stops."""
+        """Poll readiness as a load balancer does; once the server isn't ready, all callers stop."""
         while not self._over.is_set():
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
             connection.request("GET", "/v2/health/ready")
@@ -154,7 +155,7 @@ def command() -> Path:
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Served]]:
-    """Start `COMMAND serve BUNDLE OPTIONS...` on a free port; whatever still runs at the end is killed."""
+    """Start `COMMAND serve BUNDLE OPTIONS...` on a free port; processes that still run at the end are killed."""
     started = []
 
     def start_one(command: Path, bundle: Path, *options: str) -> Served:
@@ -175,7 +176,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
 
 @pytest.fixture(scope="session")
 def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQuery]:
-    """One BigQuery for all tests, each of which has a dataset of its own; up again after a test that ended it."""
+    """One BigQuery for all tests, each of which has its own dataset; restarted after a test that ended it."""
     made = BigQuery(tmp_path_factory.mktemp("bigquery"))
     made.start()
     yield made
@@ -184,7 +185,7 @@ def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQuery]:
 
 @pytest.fixture(scope="session")
 def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
-    """One Cloud Storage for all tests, each of which has a bucket of its own; up again after a test that ended it."""
+    """One Cloud Storage for all tests, each of which has its own bucket; restarted after a test that ended it."""
     made = FakeGcs(tmp_path_factory.mktemp("gcs"))
     made.start()
     yield made
@@ -193,44 +194,20 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
 
 @pytest.fixture(scope="session")
 def helm() -> Helm:
-    """The helm command, built by Go where the machine has none."""
+    """The helm command; it is built with Go if the machine has none."""
     return Helm()
 
 
 @pytest.fixture(scope="session")
 def sound_request() -> dict[str, object]:
     """A request that is answered without a warning."""
-    return {
-        "customer_id": "c-1",
-        "profile": {
-            "reason_to_use_app": "TRAVEL_ACCOUNT",
-            "occupation": "STUDENTS",
-            "kyc_state": "COMPLETED",
-            "screening_state": "COMPLETED",
-            "has_biometrics": True,
-            "is_pep": False,
-            "is_adverse_media_minor": None,
-            "country_of_residence": "FR",
-            "phone_number_country_code": None,
-            "document_issuing_country": None,
-            "locale": None,
-            "date_of_birth": None,
-        },
-        "transactions": [
-            {
-                "id": f"t-{i}",
-                "state": "COMPLETED",
-                "type": "CARDS" if i % 3 else "BANK_TRANSFER",
-                "amount": 12.5 + i,
-                "currency": "EUR",
-                "direction": "OUT" if i % 3 else "IN",
-                "created_at": f"2024-08-2{i}T10:33:50.629801Z",
-                "completed_at": f"2024-08-2{i} 10:34:00.1 UTC",
-            }
-            for i in range(10)
-        ],
-        "history_complete": True,
-    }
+    request = requests.sound_request(range(10))
+    request["profile"] |= dict.fromkeys(
+        ["phone_number_country_code", "document_issuing_country", "locale", "date_of_birth"]
+    )
+    del request["profile"]["gender"]
+    request["transactions"][4]["completed_at"] = "2024-08-24 10:34:00.1 UTC"
+    return request
 
 
 @pytest.fixture(scope="session")

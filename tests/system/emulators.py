@@ -15,7 +15,7 @@ PROJECT = "risk"
 
 
 class BigQuery(StandIn):
-    """An emulator on ports of its own, whose tables outlive it; its write streams don't."""
+    """An emulator on its own ports. Its tables outlive its process; its write streams don't."""
 
     name = "bqemulator"
 

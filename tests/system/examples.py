@@ -1,4 +1,4 @@
-"""The programs of docs/guide/other-languages.md: taken from the page, and run against a real server."""
+"""The programs of docs/guide/other-languages.md, run against a real server."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def run(*command: object, cwd: Path, **options: Any) -> str:
 
 @dataclass(frozen=True)
 class Secured:
-    """A server that asks for tokens, and the issuer of the tokens."""
+    """A server with authentication, and the issuer of its tokens."""
 
     server: Served
     issuer: Issuer
@@ -106,7 +106,7 @@ class Secured:
         return self.issuer.token("tester", "score", "explain", "batch", "admin")
 
     def ask(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        """Send a request by plain HTTP, with a token of its own where `headers` has none."""
+        """Send a request by plain HTTP, with a new token unless `headers` has one."""
         headers = {"authorization": f"Bearer {self.token()}"} | options.pop("headers", {})
         return ask(method, self.url + path, headers=headers, **options)
 
@@ -119,7 +119,7 @@ class Program:
     folder: Path
 
     def lines(self, url: str, token: str) -> list[str]:
-        """Run it against a server, and return the lines that it prints."""
+        """Run the program against a server, and return the lines that it prints."""
         environment = {"PATH": "/usr/bin:/bin", "RISK_URL": url, "RISK_TOKEN": token}
         return run(*self.command, cwd=self.folder, env=environment).splitlines()
 
@@ -224,7 +224,7 @@ def _respond(request: BaseHTTPRequestHandler, status: int, kind: str, content: b
 
 
 def lines_of(secured: Secured) -> list[str]:
-    """Return the lines that a program prints about the three responses, made of what plain HTTP returns."""
+    """Return the expected lines of a program, made from the responses to plain HTTP requests."""
     single, batch, refused = (
         secured.ask("POST", path, json=body).json()
         for path, body in ((RISK, CUSTOMER), (f"{RISK}:batch", BATCH), (RISK, WRONG))
@@ -241,7 +241,7 @@ def lines_of(secured: Secured) -> list[str]:
 
 
 def check_attempts(front: Refusing, token: str) -> None:
-    """Assert that requests were sent again when they may be, with their key and no sooner than asked."""
+    """Assert that requests were repeated with their key, and no sooner than Retry-After."""
     first, *others = front.by_key()
     assert len(first) == 3
     assert others

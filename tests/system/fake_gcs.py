@@ -12,7 +12,7 @@ from tests.system.standin import StandIn, free_port
 
 
 class FakeGcs(StandIn):
-    """A server on a port of its own, whose buckets outlive it."""
+    """A server on its own port, whose buckets outlive its process."""
 
     name = "fake-gcs"
 
@@ -37,7 +37,7 @@ class FakeGcs(StandIn):
         httpx2.get(f"{self.endpoint}/storage/v1/b", timeout=PATIENCE).raise_for_status()
 
     def _remove_unfinished(self) -> None:
-        """Do for a killed server what the real one does: an object that wasn't whole isn't there."""
+        """Delete incomplete objects of a killed server; the real service never has any."""
         for path in (self._folder / "buckets").glob("*/**/*"):
             if path.is_file() and "user.metadata" not in os.listxattr(path):  # written last
                 path.unlink()

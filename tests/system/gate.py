@@ -1,4 +1,4 @@
-"""A way to a server that can lose answers, or break in the middle of a request."""
+"""A proxy that can drop responses, or break a connection in the middle of a request."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Gate:
         self._threads[0].start()
 
     def close(self) -> None:
-        """Listen no more, and end every connection."""
+        """Stop listening, and close every connection."""
         self._over = True
         for thread in self._threads:
             thread.join()
 
     def cut(self) -> None:
-        """End every connection."""
+        """Close every connection."""
         for each in list(self._near):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

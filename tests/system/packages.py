@@ -1,4 +1,4 @@
-"""Programs of the machine for system tests: installed where absent, a failure where they can't be."""
+"""Programs of the machine for system tests; a missing program is installed, or the test fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.serving import packages
 
 
 def ensure(program: str, package: str | None = None) -> str:
-    """Give the path of a program, installing its Debian package where it is absent; fails the test where it can't."""
+    """Return the path of a program; install its Debian package if it is missing, or fail the test."""
     try:
         return packages.ensure(program, package)
     except packages.ProgramMissing as missing:

@@ -1,4 +1,4 @@
-"""What servers that stand in for a cloud's have in common: an environment of their own, and a process to be hard on."""
+"""The base of emulators of cloud services: an own environment, and a process that tests can kill or suspend."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class StandIn(ABC):
-    """A server that keeps what it was given in `folder`, which outlives its process.
+    """An emulator that stores its data in `folder`, which outlives its process.
 
-    `name` is that of its environment (`.venv-NAME`) and of the lock file that says what is in it.
+    `name` is the name of its environment (`.venv-NAME`) and of the environment's lock file.
     """
 
     name: str
@@ -35,14 +35,14 @@ class StandIn(ABC):
 
     @abstractmethod
     def _command(self) -> Sequence[Any]:
-        """What starts it."""
+        """Return the command that starts the server."""
 
     @abstractmethod
     def _ask(self) -> None:
-        """Ask it something; raise HTTPError or OSError where it doesn't answer yet."""
+        """Send a request; raises HTTPError or OSError if the server doesn't answer yet."""
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start the server and wait until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
         command = self._command()
         with (self._folder / "log").open("ab") as log:
@@ -59,7 +59,7 @@ class StandIn(ABC):
 
     @contextmanager
     def hanging(self) -> Iterator[None]:
-        """Connections are taken, and nothing is answered."""
+        """Suspend the server during the context: it accepts connections and answers nothing."""
         self._process.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -68,20 +68,20 @@ class StandIn(ABC):
 
     @contextmanager
     def killed(self) -> Iterator[None]:
-        """Nobody listens; afterwards what was stored is as it was, and nothing else is known."""
+        """Kill the server for the duration of the context; afterwards it has its stored data and no other state."""
         self.kill()
         yield
         self.start()
 
     def kill(self) -> None:
-        """End it without a farewell."""
+        """Kill the server."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
 
 def install(name: str) -> Path:
-    """Give a stand-in's environment, installing all of it where it is absent; fails the test where it can't be."""
+    """Return an emulator's environment; install it if it is missing, or fail the test."""
     environment, lock = ROOT / f".venv-{name}", ROOT / "requirements" / f"{name}.txt"
     stamp, python = environment / ".installed", environment / "bin/python"
     if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
@@ -98,6 +98,6 @@ def install(name: str) -> Path:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Return a port on which no process listens."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return free.getsockname()[1]

@@ -66,7 +66,7 @@ def serving() -> Iterator[Callable[..., int]]:
     ],
     ids=["declared", "without Retry-After", "a store that is away", "another refusal", "not the server's"],
 )
-def test_only_a_declared_overload_is_asked_again(serving, load, headers, content, failures) -> None:
+def test_only_a_declared_overload_is_retried(serving, load, headers, content, failures) -> None:
     """Load and single requests are sent again after a declared overload; every other 503 is a failure."""
     port = serving(*[(503, headers, content)] * 2)
     status = ask("POST", f"http://127.0.0.1:{port}/", json={}).status_code

@@ -1,4 +1,4 @@
-"""Batch scoring by real processes, from and to BigQuery and Cloud Storage, killed and cut off in the middle."""
+"""Batches in real processes, from and to BigQuery and Cloud Storage, killed and disconnected during the run."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ SCHEMA = [
 
 @pytest.fixture
 def settings():
-    """Settings of a run, beside those of every test."""
+    """Return the settings of a run."""
 
     def make(**more) -> dict:
         return {"run": DAY, "patience_seconds": PATIENCE, "part_rows": 500, **more}
@@ -70,7 +70,7 @@ def settings():
 
 @pytest.fixture
 def score(bundle, settings):
-    """Do a run in this process."""
+    """Run a batch in this process."""
 
     def run(**more) -> dict:
         return main.score(msgspec.convert(settings(**more), BatchSettings), bundle, None, threading.Event())
@@ -80,7 +80,7 @@ def score(bundle, settings):
 
 @pytest.fixture
 def begin(command, bundle, tmp_path, settings):
-    """Begin a run in a process of its own."""
+    """Start a run in a separate process."""
 
     def started(**more) -> Process:
         config = tmp_path / "batch.yaml"
@@ -99,7 +99,7 @@ class Process(subprocess.Popen):
             super().__init__(arguments, stdout=out, stderr=err)
 
     def until(self, so) -> None:
-        """Wait until something is so, while it runs."""
+        """Wait until a condition holds, while the process runs."""
         deadline = time.monotonic() + PATIENCE
         while not so():
             assert self.poll() is None, self._err.read_text()
@@ -107,17 +107,17 @@ class Process(subprocess.Popen):
             time.sleep(0.02)
 
     def tries_again(self) -> bool:
-        """Whether its log says that it tries something again."""
-        return "it is tried again" in self._err.read_text()
+        """Whether the log has a retry."""
+        return "retrying in" in self._err.read_text()
 
     def end(self) -> tuple[dict, str]:
-        """Wait for its end, which is to be good; gives its summary and what it logged."""
+        """Wait for a successful end; return the summary and the log."""
         assert self.wait(PATIENCE) == 0, self._err.read_text()
         return json.loads(self._out.read_text().splitlines()[-1])["batch"], self._err.read_text()
 
 
 def requests(sound_request: dict, count: int) -> list[dict]:
-    """Sound requests, but for row 7, whose amount is impossible."""
+    """Valid requests, except for row 7 with an invalid amount."""
     made = [sound_request | {"customer_id": f"c-{number}"} for number in range(count)]
     if count > 7:
         bad = {**sound_request["transactions"][0], "amount": -1.0}
@@ -126,7 +126,7 @@ def requests(sound_request: dict, count: int) -> list[dict]:
 
 
 class Dataset:
-    """A dataset of the test's own, with customers to score."""
+    """A dataset with customers to score."""
 
     def __init__(self, server, name: str) -> None:
         self.server, self.name = server, name
@@ -150,7 +150,7 @@ class Dataset:
         self.client.load_table_from_file(lines, f"risk.{self.name}.customers", job_config=config).result()
 
     def ask(self, query: str, table: str = "scores") -> list[tuple]:
-        """The rows of a query on the results."""
+        """Return the rows of a query on the results."""
         found = self.client.query_and_wait(query.format(t=f"`risk.{self.name}.{table}`"), retry=None, job_retry=None)
         return [row.values() for row in found]
 
@@ -162,25 +162,25 @@ class Dataset:
             return set()
 
     def customers(self) -> Counter:
-        """Each customer in the results, and how often."""
+        """Return how often each customer is in the results."""
         return Counter(name for (name,) in self.ask("SELECT customer_id FROM {t}"))
 
 
 @pytest.fixture
 def dataset(bigquery, request):
-    """A dataset of the test's own."""
+    """A dataset for one test."""
     made = Dataset(bigquery, f"d{abs(hash(request.node.name))}")
     yield made
     made.client.close()
 
 
 def each_once(count: int) -> Counter:
-    """What there is to be of so many customers."""
+    """Return the expected results of a number of customers."""
     return Counter({f"c-{number}": 1 for number in range(count)})
 
 
 def test_a_table_is_scored_into_a_table(score, dataset, sound_request, caplog) -> None:
-    """Each row has its result, a refused one its problem by field; done again, nothing changes."""
+    """Each row has its result, a refused one its problem; a repeated run changes nothing."""
     dataset.fill(requests(sound_request, 1200))
     ends = {"input": dataset.input(where="customer_id != 'c-3'"), "output": dataset.output()}
     summary = score(**ends)
@@ -195,14 +195,14 @@ def test_a_table_is_scored_into_a_table(score, dataset, sound_request, caplog) -
     assert warnings == []
     caplog.set_level("INFO", "serving.batch")
     assert score(**ends) == summary
-    assert "nothing is done" in caplog.text
+    assert "nothing to do" in caplog.text
     assert dataset.customers().total() == 1199
     finished = dataset.ask("SELECT run, rows, refused FROM {t}", table="scores_runs")
     assert finished == [(f"batch-{DAY}", 1199, 1)]
 
 
-def test_a_run_that_is_killed_goes_on_where_it_was(begin, dataset, sound_request) -> None:
-    """Each row has one result in the end, and what was stored stays."""
+def test_a_killed_run_keeps_its_stored_parts(begin, dataset, sound_request) -> None:
+    """A killed run that is repeated has one result for each row and keeps the stored parts."""
     dataset.fill([sound_request | {"customer_id": f"c-{number}"} for number in range(ROWS)])
     ends = {"input": dataset.input(), "output": dataset.output(), "part_rows": 100}
     process = begin(**ends)
@@ -218,8 +218,8 @@ def test_a_run_that_is_killed_goes_on_where_it_was(begin, dataset, sound_request
     assert kept <= dataset.stored()
 
 
-def test_a_server_that_goes_away_in_the_middle_is_waited_for(begin, dataset, sound_request, tmp_path) -> None:
-    """Its death loses no row and doubles none, and says so in the log; each result's decision is in the record."""
+def test_a_run_waits_for_a_server_that_dies(begin, dataset, sound_request, tmp_path) -> None:
+    """A server that dies during the run loses and doubles no row; each decision is in the record."""
     dataset.fill([sound_request | {"customer_id": f"c-{number}"} for number in range(ROWS)])
     shipped = tmp_path / "record"
     record = {
@@ -232,7 +232,7 @@ def test_a_server_that_goes_away_in_the_middle_is_waited_for(begin, dataset, sou
     with dataset.server.killed():
         process.until(process.tries_again)
     summary, log = process.end()
-    assert "it is tried again" in log
+    assert "retrying in" in log
     assert summary["rows"] == ROWS
     assert dataset.customers() == each_once(ROWS)
     recorded = {each["decision_id"]: each for each in find(LocalObjects(shipped))}
@@ -240,8 +240,8 @@ def test_a_server_that_goes_away_in_the_middle_is_waited_for(begin, dataset, sou
     assert {(each["route"], each["caller"]) for each in recorded.values()} == {("batch", f"batch-{DAY}")}
 
 
-def test_an_answer_that_is_lost_stores_nothing_twice(score, dataset, sound_request) -> None:
-    """Each part is loaded, nobody hears of it, and the table is asked before it is loaded again."""
+def test_a_lost_response_stores_nothing_twice(score, dataset, sound_request) -> None:
+    """If the response to a load is lost, the table is queried before the part is loaded again."""
     dataset.fill(requests(sound_request, 1200))
     gate = Gate(dataset.server.endpoint)
     gate.losing, gate.most_lost = b"PUT /upload", 2
@@ -251,15 +251,15 @@ def test_an_answer_that_is_lost_stores_nothing_twice(score, dataset, sound_reque
     assert dataset.customers() == each_once(1200)
 
 
-def test_a_server_that_stays_away_ends_the_run(score, dataset, sound_request) -> None:
-    """It may be run again."""
+def test_a_server_that_stays_unavailable_ends_the_run(score, dataset, sound_request) -> None:
+    """A server that stays unavailable ends the run, which may be repeated."""
     dataset.fill(requests(sound_request, 5))
     with dataset.server.killed(), pytest.raises(SinkUnavailable):
         score(input=dataset.input(), output=dataset.output(), patience_seconds=0.1)
 
 
-def test_a_table_that_cannot_be_read_is_said(score, dataset, sound_request) -> None:
-    """There is none; its columns make no request; its condition is none."""
+def test_an_unreadable_table_is_named(score, dataset, sound_request) -> None:
+    """A missing table, unknown columns and an invalid condition are named."""
     with pytest.raises(ConfigError, match=rf"input: bigquery: risk\.{dataset.name}\.customers can't be read"):
         score(input=dataset.input(), output=dataset.output())
     columns = [SchemaField("customer_id", "STRING"), SchemaField("age", "FLOAT")]
@@ -272,8 +272,8 @@ def test_a_table_that_cannot_be_read_is_said(score, dataset, sound_request) -> N
         score(input=dataset.input(where="nonsense = 1"), output=dataset.output())
 
 
-def test_a_query_that_failed_is_asked_anew(score, dataset, sound_request) -> None:
-    """As is one that found nothing: what it lacked may be there when the run is tried again."""
+def test_a_failed_query_is_sent_again(score, dataset, sound_request) -> None:
+    """A query that failed, or found no rows, is sent again by a repeated run."""
     dataset.fill(requests(sound_request, 3))
     ends = {"input": dataset.input(where="later > 0"), "output": dataset.output()}
     with pytest.raises(ConfigError, match="later"):
@@ -307,8 +307,8 @@ def test_results_of_an_earlier_release_get_the_new_column(score, dataset, sound_
     assert f"columns added to risk.{dataset.name}.scores: patterns" in caplog.text
 
 
-def test_a_table_that_does_not_fit_is_not_written_to(score, dataset, sound_request) -> None:
-    """Its column of another type is named; and a dataset that isn't there."""
+def test_an_incompatible_table_is_not_written_to(score, dataset, sound_request) -> None:
+    """A column of another type, and a missing dataset, are named before anything is written."""
     dataset.fill(requests(sound_request, 3))
     fields = [SchemaField("day", "DATE"), SchemaField("run", "INTEGER")]
     dataset.client.create_table(Table(f"risk.{dataset.name}.scores", schema=fields))
@@ -319,15 +319,15 @@ def test_a_table_that_does_not_fit_is_not_written_to(score, dataset, sound_reque
     assert dataset.ask("SELECT COUNT(*) FROM {t}") == [(0,)]
 
 
-def test_results_that_were_meddled_with_are_not_called_whole(score, dataset, sound_request) -> None:
-    """Rows of a part that were deleted by hand are missed before the run is called over."""
+def test_deleted_results_leave_the_run_unfinished(score, dataset, sound_request) -> None:
+    """If rows of a part were deleted, the run is not finished."""
     dataset.fill(requests(sound_request, 1200))
     ends = {"input": dataset.input(), "output": dataset.output()}
     summary = score(**ends)
     dataset.ask("DELETE FROM {t} WHERE part = '00000-00001'")
     dataset.ask("DELETE FROM {t} WHERE TRUE", table="scores_runs")
     output = open_output(msgspec.convert(ends["output"], BigQueryOutput), f"batch-{DAY}", DAY)
-    with pytest.raises(ResultsAltered, match=r"holds 700 rows of .*, and 1200 were stored"):
+    with pytest.raises(ResultsAltered, match=r"has 700 rows of .*, but 1200 were stored"):
         output.finish(summary)
     output.close()
     assert score(**ends)["rows"] == 1200
@@ -335,7 +335,7 @@ def test_results_that_were_meddled_with_are_not_called_whole(score, dataset, sou
 
 
 def test_a_column_of_the_wrong_type_refuses_its_rows_by_name(score, dataset, sound_request) -> None:
-    """Each row has its problem."""
+    """Each row with a value of the wrong type has a problem."""
     request = {**sound_request, "profile": {**sound_request["profile"], "has_biometrics": "maybe"}}
     profile = [each for each in PROFILE if each.name != "has_biometrics"] + [SchemaField("has_biometrics", "STRING")]
     schema = [SchemaField("profile", "RECORD", fields=profile), *(each for each in SCHEMA if each.name != "profile")]
@@ -346,7 +346,7 @@ def test_a_column_of_the_wrong_type_refuses_its_rows_by_name(score, dataset, sou
 
 
 def test_types_of_bigquery_are_read_as_those_of_parquet(score, dataset, sound_request) -> None:
-    """Integers as ids, a birth that is a time at midnight, amounts as NUMERIC; other columns are ignored."""
+    """Integer ids, a birth at midnight and NUMERIC amounts are read; other columns are ignored."""
     request = copy.deepcopy(sound_request) | {"customer_id": 7, "remark": "x"}
     request["profile"] |= {"date_of_birth": "1990-01-31 00:00:00"}
     for each in request["transactions"]:
@@ -365,7 +365,7 @@ def test_types_of_bigquery_are_read_as_those_of_parquet(score, dataset, sound_re
 
 
 class Bucket:
-    """A bucket of the test's own, with customers to score."""
+    """A bucket with customers to score."""
 
     def __init__(self, server, name: str, folder) -> None:
         server.make_bucket(name)
@@ -390,7 +390,7 @@ class Bucket:
         return len(list(self.objects.list(f"out/run=batch-{DAY}/part-")))
 
     def results(self, what: str) -> list[tuple]:
-        """Ask all parts of the run."""
+        """Query all parts of the run."""
         folder = self._folder / "fetched"
         folder.mkdir(exist_ok=True)
         for key in self.objects.list(f"out/run=batch-{DAY}/part-"):
@@ -401,14 +401,14 @@ class Bucket:
 
 @pytest.fixture
 def bucket(gcs, request, tmp_path):
-    """A bucket of the test's own."""
+    """A bucket for one test."""
     made = Bucket(gcs, f"b{abs(hash(request.node.name))}", tmp_path)
     yield made
     made.objects.close()
 
 
 def test_objects_are_scored_into_objects(score, bucket, sound_request, caplog) -> None:
-    """Of several files, once each; the summary is last; again, nothing is done."""
+    """Each row of several files has one result; the summary is last; a repeated run changes nothing."""
     documents = requests(sound_request, 900)
     bucket.fill("in/a.parquet", documents[:600])
     bucket.fill("in/b.parquet", documents[600:])
@@ -420,12 +420,12 @@ def test_objects_are_scored_into_objects(score, bucket, sound_request, caplog) -
     before = list(bucket.objects.list("out/"))
     caplog.set_level("INFO", "serving.batch")
     assert score(**ends) == summary
-    assert "nothing is done" in caplog.text
+    assert "nothing to do" in caplog.text
     assert list(bucket.objects.list("out/")) == before
 
 
-def test_a_bucket_that_goes_away_and_a_killed_run_lose_nothing(begin, bucket, sound_request) -> None:
-    """Killed in the middle, then begun again with the server dead for a while."""
+def test_an_unavailable_bucket_and_a_killed_run_lose_nothing(begin, bucket, sound_request) -> None:
+    """A run that is killed, and repeated while the server is dead for a while, loses nothing."""
     bucket.fill("in/a.parquet", [sound_request | {"customer_id": f"c-{number}"} for number in range(ROWS)])
     ends = {"input": bucket.settings("in/"), "output": bucket.settings("out"), "part_rows": 100}
     process = begin(**ends)
@@ -439,13 +439,13 @@ def test_a_bucket_that_goes_away_and_a_killed_run_lose_nothing(begin, bucket, so
     with bucket.server.killed():
         process.until(process.tries_again)
     summary, log = process.end()
-    assert "it is tried again" in log
+    assert "retrying in" in log
     assert (summary["rows"], summary["parts_stored_before"]) == (ROWS, stored)
     assert Counter(name for (name,) in bucket.results("customer_id")) == each_once(ROWS)
 
 
-def test_objects_that_cannot_be_used_are_said(score, bucket) -> None:
-    """No bucket, no object, and one that is no Parquet."""
+def test_unusable_objects_are_named(score, bucket) -> None:
+    """A missing bucket, a missing object and an object that is not Parquet are named."""
     output = bucket.settings("out")
     with pytest.raises(ConfigError, match="input: gcs: gs://nobodys/in/ can't be listed"):
         score(input=bucket.settings("in/") | {"bucket": "nobodys"}, output=output)
@@ -458,8 +458,8 @@ def test_objects_that_cannot_be_used_are_said(score, bucket) -> None:
         score(input=bucket.settings("in/"), output=bucket.settings("out") | {"bucket": "nobodys"})
 
 
-def test_objects_that_changed_after_a_run_had_begun_are_not_mixed(score, bucket, sound_request) -> None:
-    """The run that goes on finds other input than what is stored was made of."""
+def test_changed_input_of_a_started_run_is_an_error(score, bucket, sound_request) -> None:
+    """A repeated run with other input than that of the stored parts is an error."""
     bucket.fill("in/a.parquet", requests(sound_request, 5))
     bucket.fill("in/b.parquet", [{"customer_id": "c-9"}])
     ends = {"input": bucket.settings("in/"), "output": bucket.settings("out")}
@@ -468,5 +468,5 @@ def test_objects_that_changed_after_a_run_had_begun_are_not_mixed(score, bucket,
     assert list(bucket.objects.list("out/")) == [f"out/run=batch-{DAY}/part-00000-00000.parquet"]
     bucket.objects.delete("in/b.parquet")
     bucket.fill("in/b.parquet", requests(sound_request, 3))
-    with pytest.raises(UnusableInput, match="was made of other input"):
+    with pytest.raises(UnusableInput, match="was made from other input"):
         score(**ends)

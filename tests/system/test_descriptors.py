@@ -32,15 +32,6 @@ CALLS = {
     "metrics": ("GET", "/metrics", None, {}),
     "readiness": ("GET", "/v2/health/ready", None, {}),
 }
-NEEDS = {
-    "a switch",
-    "a reload",
-    "an idempotency key",
-    "a batch with a key",
-    "a job",
-    "a job of a file",
-    "a list of jobs",
-}
 
 
 class Server:
@@ -138,7 +129,7 @@ def server(start, command, bundle, sound_request, tmp_path_factory):
     made.close()
 
 
-def test_what_needs_a_descriptor_is_refused_with_503(server) -> None:
+def test_calls_that_need_a_descriptor_are_refused_with_503(server) -> None:
     """Without free descriptors, each call is answered or gets 503 with Retry-After, and later all are answered."""
     with server.without_descriptors():
         answers = {name: server.call(name) for name in CALLS}

@@ -1,4 +1,4 @@
-"""Readiness: a server that is ready has compiled all that a request can need."""
+"""A server that is ready has compiled everything that a request needs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _send_all(server: Served, grpc_port: int, request: dict[str, Any], features:
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one worker", "two workers"])
 def test_nothing_is_compiled_after_readiness(start, command, bundle, sound_request, cache, tmp_path, options) -> None:
-    """A server that starts without compiled code is ready once all of it is compiled: no request compiles more."""
+    """A server that starts without compiled code is ready once everything is compiled: no request compiles more."""
     settings, port = tmp_path / "serving.yaml", free_port()
     settings.write_text(f"grpc: {{enabled: true, port: {port}}}\n")
     server = start(command, bundle, "--config", settings, *options)

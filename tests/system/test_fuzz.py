@@ -1,4 +1,4 @@
-"""More than four thousand odd requests: each is answered in the documented shape, and never with a 5xx."""
+"""More than four thousand odd requests: each gets a documented response, never a 5xx."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
 from customer_risk.model.scoring.bundle import load_bundle
-from customer_risk.serving.client.answers import Answer, Item, Items
 from customer_risk.serving.contract.kserve_problem import is_of_kserve
 from customer_risk.serving.contract.problem import MEDIA_TYPE, Problem
 from customer_risk.serving.decisions.service import Service
+from customer_risk_client.answers import Answer, Item, Items
 from tests.fuzz import near_valid
 from tests.fuzz.judge import check_pointer, judge, read
 from tests.system.asking import Heeding
@@ -43,7 +43,7 @@ SLOW_TO_MAKE = re.compile(r":batch|:predict|/infer")  # operations whose bodies 
 
 
 def many(examples: int) -> settings:
-    """So many examples, the same each time; how long one takes depends on the machine."""
+    """Settings for a number of examples, the same in each run, without a deadline."""
     return settings(
         max_examples=examples,
         derandomize=True,
@@ -56,7 +56,7 @@ def many(examples: int) -> settings:
 
 @pytest.fixture(scope="module")
 def served(start, command, bundle):
-    """A server with the default settings; it must still stand at the end, with no fault in its log."""
+    """A server with the default settings; at the end it still runs, with no fault in its log."""
     server = start(command, bundle)
     server.wait_for(READY)
     yield server
@@ -99,7 +99,7 @@ def client(served):
 
 
 def problem_in(response: httpx2.Response) -> Problem:
-    """Take a refusal's document, which must agree with its status."""
+    """Return the document of a refusal, which must agree with its status."""
     form = "application/json" if is_of_kserve(response.request.url.path) else MEDIA_TYPE
     assert response.headers["content-type"] == form, response.text
     problem = msgspec.json.decode(response.content, type=Problem)
@@ -110,7 +110,7 @@ def problem_in(response: httpx2.Response) -> Problem:
 
 
 def test_each_body_is_answered_or_refused_where_it_is_wrong(service, cases) -> None:
-    """In this process: rows, columns and features with odd places; what comes is held to the wire's types."""
+    """In this process, rows, columns and features with odd values get answers of the declared types."""
     outcomes: Counter[str] = Counter()
 
     @many(1_500)
@@ -123,8 +123,8 @@ def test_each_body_is_answered_or_refused_where_it_is_wrong(service, cases) -> N
     assert min(outcomes[kind] for kind in ("Answer", "InputError", "MalformedBody")) > 100, outcomes
 
 
-def test_nearly_sound_requests_over_http(service, client, cases) -> None:
-    """By all four ways: a decision or a problem document, and never a 5xx."""
+def test_nearly_valid_requests_get_declared_responses(service, client, cases) -> None:
+    """At all four paths, a request gets a decision or a problem document, never a 5xx."""
 
     @many(600)
     @given(body=near_valid.bodies(service.names()), way=st.sampled_from(["risk", "batch", "v1", "v2"]))
@@ -161,8 +161,8 @@ def test_nearly_sound_requests_over_http(service, client, cases) -> None:
     sent()
 
 
-def test_nearly_sound_tensors_over_http(service, client, cases) -> None:
-    """V2's features in JSON, the bytes of one of them behind it, or more bytes than were announced."""
+def test_nearly_valid_tensors_get_declared_responses(service, client, cases) -> None:
+    """V2's features in JSON, with one of them in binary form, or with additional bytes, get declared responses."""
     kinds: Counter[tuple[bool, str]] = Counter()
 
     @many(800)
@@ -192,8 +192,8 @@ def test_nearly_sound_tensors_over_http(service, client, cases) -> None:
     assert len(kinds) == 3, kinds  # answers in JSON and with bytes behind it, and problems
 
 
-def test_odd_heads_over_http(client, cases, sound_request) -> None:
-    """Whatever a header field holds, the request is answered or refused with a problem document."""
+def test_odd_heads_get_declared_responses(client, cases, sound_request) -> None:
+    """A request with any header fields is answered, or refused with a problem document."""
     body = json.dumps(sound_request).encode()
     values = st.binary(max_size=40).map(lambda raw: bytes(each for each in raw if each > 31 and each != 127).strip())
     telling = st.sampled_from([b"application/json; charset=utf-16", b"Bearer x", b"00-" + b"0" * 52, b"x" * 4000, b"0"])
@@ -214,8 +214,8 @@ def test_odd_heads_over_http(client, cases, sound_request) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
-def test_no_method_on_no_path_fails(client, cases, method) -> None:
-    """Paths that are there, that aren't, and that look like an attack."""
+def test_every_method_on_every_path_gets_a_declared_response(client, cases, method) -> None:
+    """Known, unknown and hostile paths get declared responses."""
     paths = ["/", "/healthz", "/metrics", "/v2", READY, RISK, f"{RISK}:batch", JOBS, f"{JOBS}/x", f"{JOBS}/x/results"]
     paths += [PREDICT, INFER, "/v1/models/other:predict", "/v2/models/other/infer", "/v1/models/customer-risk:explain"]
     paths += [
@@ -242,7 +242,7 @@ def test_no_method_on_no_path_fails(client, cases, method) -> None:
             problem_in(response)
 
 
-def test_the_document_tells_all_that_can_happen(served, cases) -> None:
+def test_every_response_is_declared_in_the_document(served, cases) -> None:
     """Schemathesis sends every operation what its schema allows and what it forbids; each answer is as declared."""
     load_all_checks()
     checks = CHECKS.get_by_names(list(CHECKED))
@@ -265,7 +265,7 @@ def test_the_document_tells_all_that_can_happen(served, cases) -> None:
 
 
 def test_a_job_of_odd_lines_ends(service, client, cases) -> None:
-    """Each line has its outcome, in order."""
+    """Each line of a job has its outcome, in order."""
     lines: list[bytes] = []
 
     @many(200)
@@ -294,7 +294,7 @@ def _connect(server: Any) -> socket.socket:
 
 
 def _all(connection: socket.socket) -> bytes:
-    """Read until the server hangs up; a reset, where more was sent than it read, is its end as well."""
+    """Read until the server closes or resets the connection."""
     received = b""
     with contextlib.suppress(ConnectionError):
         while more := connection.recv(65536):
@@ -313,8 +313,8 @@ def _is_well(server: Any, request: object) -> None:
 HEAD = b"POST /ai/v1/risk HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
-def test_a_crowd_of_dawdlers_holds_nobody_up(hasty, sound_request) -> None:
-    """Hundreds drip a head or keep a body back: others are answered meanwhile, and each of them is told 408."""
+def test_slow_clients_do_not_delay_others(hasty, sound_request) -> None:
+    """While hundreds of clients send slowly, others are answered, and each slow client gets 408."""
     with contextlib.ExitStack() as stack:
         dripping = [stack.enter_context(_connect(hasty)) for _ in range(150)]
         halved = [stack.enter_context(_connect(hasty)) for _ in range(150)]
@@ -345,51 +345,34 @@ def test_a_crowd_of_dawdlers_holds_nobody_up(hasty, sound_request) -> None:
     _is_well(hasty, sound_request)
 
 
-@pytest.mark.parametrize(
-    ("sent", "status"),
-    [
-        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
-        (b"GET /" + b"a" * 5_000_000, 431),
-        (HEAD + b"X: " + b"a" * 1_000_000 + b"\r\n\r\n", 431),
-        (HEAD + b"X: a\r\n" * 100_000 + b"\r\n", 431),
-        (HEAD + b"Content-Length: -1\r\n\r\n{}", 400),
-        (HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
-        (HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n{}", 400),
-        (HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffffffff\r\n{}", 400),
-        (HEAD + b"Transfer-Encoding: gzip\r\n\r\n{}", 400),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 100, 400),
-        (b"GET /healthz HTTP/1.1\r\nHost : x\r\n\r\n", 400),
-        (b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-        (b"\x00" * 1_000, 400),
-    ],
-    ids=[
-        "huge request line",
-        "endless request line",
-        "huge field",
-        "many fields",
-        "negative length",
-        "two lengths",
-        "huge length",
-        "length and chunks",
-        "huge chunk",
-        "unknown coding",
-        "HTTP/2",
-        "TLS",
-        "blank before a colon",
-        "zero in a path",
-        "zeros",
-    ],
-)
-def test_an_abuser_is_told_and_hung_up_on(hasty, cases, sound_request, sent, status) -> None:
-    """A problem document of the declared status is the last that the connection gives; the next one finds all well."""
+ABUSES = {
+    "huge request line": (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
+    "endless request line": (b"GET /" + b"a" * 5_000_000, 431),
+    "huge field": (HEAD + b"X: " + b"a" * 1_000_000 + b"\r\n\r\n", 431),
+    "many fields": (HEAD + b"X: a\r\n" * 100_000 + b"\r\n", 431),
+    "negative length": (HEAD + b"Content-Length: -1\r\n\r\n{}", 400),
+    "two lengths": (HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400),
+    "huge length": (HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n{}", 400),
+    "length and chunks": (HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    "huge chunk": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffffffff\r\n{}", 400),
+    "unknown coding": (HEAD + b"Transfer-Encoding: gzip\r\n\r\n{}", 400),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 100, 400),
+    "blank before a colon": (b"GET /healthz HTTP/1.1\r\nHost : x\r\n\r\n", 400),
+    "zero in a path": (b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    "zeros": (b"\x00" * 1_000, 400),
+}
+
+
+@pytest.mark.parametrize(("sent", "status"), ABUSES.values(), ids=list(ABUSES))
+def test_a_malformed_request_is_refused_and_its_connection_closed(hasty, cases, sound_request, sent, status) -> None:
+    """A fault gets a problem document and closes its connection; the next connection is answered."""
     with _connect(hasty) as connection:
-        with contextlib.suppress(ConnectionError):  # it may hang up before all was sent
+        with contextlib.suppress(ConnectionError):  # the server may close the connection before all is sent
             connection.sendall(sent)
         received = _all(connection)
     cases["sockets"] += 1
-    if received or len(sent) < 100_000:  # what was told may be lost with the reset that the unread rest causes
+    if received or len(sent) < 100_000:  # the response may be lost: unread bytes cause a reset
         head, _, body = received.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 %d " % status), received[:300]
         assert msgspec.json.decode(body, type=Problem).status == status
@@ -397,7 +380,7 @@ def test_an_abuser_is_told_and_hung_up_on(hasty, cases, sound_request, sent, sta
 
 
 def test_garbage_behind_a_request_ends_the_connection_after_its_answer(hasty, sound_request) -> None:
-    """What came before it is answered."""
+    """A request before a fault is answered."""
     body = json.dumps(sound_request).encode()
     with _connect(hasty) as connection:
         connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body + b"\x00garbage\r\n\r\n")
@@ -408,7 +391,7 @@ def test_garbage_behind_a_request_ends_the_connection_after_its_answer(hasty, so
 
 
 def test_odd_bytes_on_a_socket_are_answered_or_refused(hasty, cases, sound_request) -> None:
-    """Heads and bodies cut, doubled and scratched, then nothing more: an end comes, and never a 5xx."""
+    """Cut, repeated and changed heads and bodies end with a response or a closed connection, never a 5xx."""
     body = json.dumps(sound_request).encode()
     whole = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
     chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
@@ -440,6 +423,6 @@ def test_odd_bytes_on_a_socket_are_answered_or_refused(hasty, cases, sound_reque
 
 
 def test_four_thousand_cases_were_judged(cases) -> None:
-    """What the tests above counted as it ran."""
+    """The tests of this module judged enough cases."""
     print(dict(cases), "cases:", cases.total())  # noqa: T201  `pytest -rP` shows it
     assert cases.total() >= LEAST_CASES, cases

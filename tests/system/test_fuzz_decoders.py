@@ -13,6 +13,7 @@ import pytest
 
 from customer_risk.model.scoring.bundle import load_bundle
 from tests.fuzz import seeds
+from tests.fuzz.seeds import INPUT
 
 pytestmark = pytest.mark.system
 
@@ -56,7 +57,8 @@ def _fuzz(target: str, bundle: Path, folder: Path) -> subprocess.CompletedProces
 def test_the_decoder_answers_or_refuses_each_input(runs: dict[str, Future], target) -> None:
     """Each input is answered or refused, and fuzzing finds inputs that cover more code than the corpus does."""
     done = runs[target].result()
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-9000:]  # an input takes 5,500 characters
+    found = re.findall(INPUT + r" \S*", done.stderr)  # the last lines of a log are read first
+    assert done.returncode == 0, "\n".join((done.stdout[-1000:], done.stderr[-3000:], *found[-1:]))
     ran = int(re.findall(r"^Done (\d+) runs", done.stderr, re.MULTILINE)[-1])
     assert ran >= LEAST_RUNS
     at_first, at_last = (int(_coverage(done.stderr, event)) for event in ("INITED", "DONE"))

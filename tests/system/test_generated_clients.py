@@ -1,4 +1,4 @@
-"""Clients that are generated from docs/openapi.json have the right types, keep every member, and are answered."""
+"""Clients generated from docs/openapi.json have the right types, keep every member, and are answered."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 @pytest.fixture(scope="module")
 def secured(start, command, bundle, tmp_path_factory) -> Secured:
-    """A server that asks for tokens."""
+    """A server with authentication."""
     return Secured.start(start, command, bundle, tmp_path_factory.mktemp("secured"))
 
 
@@ -85,7 +85,7 @@ def typescript() -> Program:
 
 @pytest.fixture(scope="module")
 def documents(secured) -> dict[str, list[Any]]:
-    """Requests that the server takes, and what it returns over plain HTTP, by the name of the schema."""
+    """Return valid requests, and their responses over plain HTTP, by the name of the schema."""
     ask = secured.ask
     score_only = {"authorization": f"Bearer {secured.issuer.token('tester', 'score')}"}
     answers = [ask("POST", RISK, json=each).json() for each in (BURST, *examples.REQUESTS.values())]
@@ -113,7 +113,7 @@ def documents(secured) -> dict[str, list[Any]]:
 
 
 def _with_times(value: Any) -> Any:
-    """The same value with times in the place of their texts: a class may write the same time differently."""
+    """Return the value with times instead of texts: a class may write the same time differently."""
     if isinstance(value, dict):
         return {name: _with_times(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -122,12 +122,12 @@ def _with_times(value: Any) -> Any:
 
 
 def test_python_passes_strict_types(python) -> None:
-    """The program and the generated package have no error by mypy's strictest rules."""
+    """The program and the generated package have no errors in strict mypy."""
     run(python.command[0], "-m", "mypy", "--strict", "--no-incremental", "example.py", cwd=python.folder)
 
 
 def test_python_keeps_every_member(python, documents) -> None:
-    """The generated classes write what they read, and know all members."""
+    """The generated classes know all members and write what they read."""
     said = run(python.command[0], "round_trip.py", cwd=python.folder, input=json.dumps(documents))
     kept = json.loads(said)
     assert kept["unknown"] == []
@@ -135,7 +135,7 @@ def test_python_keeps_every_member(python, documents) -> None:
 
 
 def test_typescript_has_every_member(typescript, documents) -> None:
-    """Each document, written as a literal, has its schema's type: no member is missing and none is unknown."""
+    """Each document, as a literal, has the type of its schema, without missing or unknown members."""
     lines = ['import type { components } from "./schema.js";', 'type Schemas = components["schemas"];']
     for name, values in documents.items():
         lines += [
@@ -156,7 +156,7 @@ def test_a_generated_client_prints_what_plain_http_returns(language, more, secur
 
 @pytest.mark.parametrize("language", ["python", "typescript"])
 def test_refused_and_lost_requests_are_sent_again(language, secured, request) -> None:
-    """After 429, 503 and a lost connection, with the same key, over kept connections, and with the same output."""
+    """Requests are repeated after 429, 503 and a lost connection, with the same key."""
     program, token = request.getfixturevalue(language), secured.token()
     with Refusing(secured.url) as front:
         printed = program.lines(front.url, token)
@@ -165,7 +165,7 @@ def test_refused_and_lost_requests_are_sent_again(language, secured, request) ->
 
 
 def test_the_lock_of_npm_names_no_address() -> None:
-    """Each package has one version and a hash, and is found in whatever registry npm is set to."""
+    """Each package has one version and a hash, and no address of a registry."""
     lock = json.loads((HERE / "typescript/package-lock.json").read_text())
     found = {name: each for name, each in lock["packages"].items() if name}
     assert found

@@ -98,14 +98,14 @@ def test_every_body_gets_an_answer(server) -> None:
         assert outcome in expected, (one.name, one.entrance, outcome)
 
 
-def test_the_same_body_again_and_again_takes_no_memory(server) -> None:
+def test_a_repeated_body_takes_no_more_memory(server) -> None:
     """The memory of a refused body is free before the next body arrives."""
     for one in corpus(only={"sound rows, the last one bad"}):
         for _ in range(10):
             server.send(one)
 
 
-def test_health_is_answered_meanwhile(server) -> None:
+def test_health_is_answered_during_hostile_bodies(server) -> None:
     """While several connections send hostile bodies, health is answered within a probe's timeout."""
     bodies = list(corpus(only={"empty rows", "unknown features", "bad columns"}))
     threads = [threading.Thread(target=server.send, args=(one,)) for one in bodies]

@@ -1,4 +1,4 @@
-"""Jobs and idempotency keys of servers that share a store, stand in for each other, die and start again."""
+"""Jobs and idempotency keys of servers that share a store, replace each other, die and start again."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def redis(tmp_path_factory):
 
 
 class Turns:
-    """One address before several servers: each connection goes to the next of them."""
+    """One address of several servers: connections go to them in turn."""
 
     def __init__(self, ports: list[int]) -> None:
         self._next = cycle(ports)
@@ -84,11 +84,11 @@ class Turns:
             target.shutdown(socket.SHUT_WR)
 
     def ask(self, method: str, path: str, **options) -> httpx2.Response:
-        """One request on a connection of its own."""
+        """Send a request on a separate connection."""
         return ask(method, self.url + path, **options)
 
     def close(self) -> None:
-        """Take no more."""
+        """Accept no more connections."""
         self._listener.close()
 
 
@@ -101,12 +101,9 @@ def serve(start, command, bundle, folder: Path, **settings):
 
 @pytest.fixture(scope="module")
 def pods(start, command, bundle, redis, tmp_path_factory):
-    """Two servers that share a Redis, behind one address that takes turns."""
+    """Two servers that share a Redis, behind one address."""
     folder = tmp_path_factory.mktemp("pods")
-    shared = {
-        "store": {"kind": "redis", "url": redis[1], "timeout_seconds": 5},
-        "jobs": {"lease_seconds": 2},
-    }
+    shared = {"store": {"kind": "redis", "url": redis[1], "timeout_seconds": 5}, "jobs": {"lease_seconds": 2}}
     servers = [serve(start, command, bundle, folder / name, **shared) for name in "ab"]
     for server in servers:
         server.wait_for("/v2/health/ready")
@@ -116,7 +113,7 @@ def pods(start, command, bundle, redis, tmp_path_factory):
 
 
 def lines(request: dict, rows: int) -> bytes:
-    """So many customers."""
+    """Return a number of customers."""
     return b"".join(json.dumps(request | {"customer_id": f"c-{i}"}).encode() + b"\n" for i in range(rows))
 
 
@@ -252,7 +249,7 @@ def whole(send, job_id: str, rows: int) -> bool:
 
 
 def test_a_poll_may_go_to_the_other_server(pods, sound_request) -> None:
-    """Whichever took the job, both tell of it and give its results."""
+    """Both servers return a job's state and results, whichever works on it."""
     turns, _ = pods
     job_id = turns.ask("POST", JOBS, content=lines(sound_request, 50), headers=NDJSON).json()["job_id"]
     assert until(turns.ask, job_id, FINAL)["state"] == "done"
@@ -260,7 +257,7 @@ def test_a_poll_may_go_to_the_other_server(pods, sound_request) -> None:
 
 
 def test_a_retry_may_go_to_the_other_server(pods, sound_request) -> None:
-    """A key gives the same decision there; with another body it is a conflict."""
+    """A key returns the same decision at the other server; with another body it is a conflict."""
     turns, _ = pods
     key = {"idempotency-key": "k-1"}
     first, again = (turns.ask("POST", "/ai/v1/risk", json=sound_request, headers=key) for _ in range(2))
@@ -269,7 +266,7 @@ def test_a_retry_may_go_to_the_other_server(pods, sound_request) -> None:
 
 
 def test_a_retry_of_a_batch_may_go_to_the_other_server(pods, sound_request) -> None:
-    """Its key holds for all of its decisions."""
+    """The key of a batch returns the same decisions at the other server."""
     turns, _ = pods
     body = {"requests": [sound_request, {"customer_id": 3}]}
     first, again = (
@@ -279,8 +276,8 @@ def test_a_retry_of_a_batch_may_go_to_the_other_server(pods, sound_request) -> N
     assert [item["status"] for item in first.json()["items"]] == [200, 422]
 
 
-def test_a_job_asked_for_twice_is_one(pods, sound_request) -> None:
-    """The second time at the other server."""
+def test_a_job_submitted_twice_is_one_job(pods, sound_request) -> None:
+    """A job that is submitted again at the other server is the same job."""
     turns, _ = pods
     headers = NDJSON | {"idempotency-key": "k-3"}
     made = {
@@ -290,7 +287,7 @@ def test_a_job_asked_for_twice_is_one(pods, sound_request) -> None:
 
 
 def test_a_cancel_may_go_to_the_other_server(pods, sound_request) -> None:
-    """Whoever works on the job leaves off, and it stays cancelled."""
+    """A job that is cancelled at the other server stops and stays cancelled."""
     turns, _ = pods
     content = lines(sound_request, 20_000)
     job_id = turns.ask("POST", JOBS, content=content, headers=NDJSON).json()["job_id"]
@@ -303,7 +300,7 @@ def test_a_cancel_may_go_to_the_other_server(pods, sound_request) -> None:
 
 
 def test_a_killed_worker_is_followed_by_another(pods, sound_request) -> None:
-    """Every customer has one answer in the end."""
+    """After a worker is killed, every customer has one answer in the end."""
     turns, servers = pods
     content = lines(sound_request, 20_000)
     job_id = turns.ask("POST", JOBS, content=content, headers=NDJSON).json()["job_id"]
@@ -317,8 +314,8 @@ def test_a_killed_worker_is_followed_by_another(pods, sound_request) -> None:
     assert whole(turns.ask, job_id, 20_000)
 
 
-def test_without_its_store_only_what_needs_it_is_refused(pods, redis, sound_request) -> None:
-    """Jobs and keys are told to come back; decisions without a key go on."""
+def test_only_requests_that_need_the_store_are_refused_without_it(pods, redis, sound_request) -> None:
+    """Without the store, jobs and keys get a 503; decisions without a key continue."""
     turns, _ = pods
     redis[0].send_signal(signal.SIGSTOP)
     try:
@@ -332,7 +329,7 @@ def test_without_its_store_only_what_needs_it_is_refused(pods, redis, sound_requ
 
 
 def test_a_job_survives_the_death_of_its_server(start, command, bundle, tmp_path, sound_request) -> None:
-    """Killed in the middle and started again, it finishes; no worker outlives its server."""
+    """A job continues after its server is killed and started again; no worker outlives its server."""
     settings = {"store": {"path": str(tmp_path / "store")}, "jobs": {"lease_seconds": 2}}
     server = serve(start, command, bundle, tmp_path / "a", **settings)
     server.wait_for("/v2/health/ready")
@@ -355,8 +352,8 @@ def test_a_job_survives_the_death_of_its_server(start, command, bundle, tmp_path
     assert whole(send, job_id, 20_000)
 
 
-def test_a_job_expires_with_all_that_is_its_own(start, command, bundle, tmp_path, sound_request) -> None:
-    """Then it is unknown; and a server told to end takes its worker with it."""
+def test_an_expired_job_is_unknown(start, command, bundle, tmp_path, sound_request) -> None:
+    """An expired job is unknown; a server that is stopped ends its worker."""
     server = serve(start, command, bundle, tmp_path / "a", jobs={"keep_seconds": KEPT})
     server.wait_for("/v2/health/ready")
     url = f"http://127.0.0.1:{server.port}{JOBS}"

@@ -143,8 +143,8 @@ def outcomes(asked, triton) -> dict[str, dict[str, Any]]:
         "asyncio, requests, JSON",
     ],
 )
-def test_tritons_clients_get_the_answers_of_the_wire(outcomes, asked, name) -> None:
-    """In each form, the answers are those of /ai/v1/risk, to the bit."""
+def test_tritons_clients_get_the_services_answers(outcomes, asked, name) -> None:
+    """In each form, the answers equal those of /ai/v1/risk, to the bit."""
     assert "error" not in outcomes[name], outcomes[name]
     _assert_answers(outcomes[name]["result"], asked, "features" if "features" in name else "requests")
 
@@ -163,7 +163,7 @@ def test_tritons_clients_get_the_answers_of_the_wire(outcomes, asked, name) -> N
     ],
 )
 def test_tritons_clients_show_why_they_are_refused(outcomes, name, status, words) -> None:
-    """Their exceptions have the status, and the server's words as the message."""
+    """The exceptions of Triton's clients have the status, and the server's message."""
     assert outcomes[name]["status"] == status
     assert words in outcomes[name]["error"]
     assert "exception occurred in the client" not in outcomes[name]["error"]
@@ -229,8 +229,8 @@ def _by_grpc(asked: Asked, request: InferRequest) -> Any:
 @pytest.mark.parametrize("form", ["requests", "features"])
 @pytest.mark.parametrize("sends", [False, True], ids=["JSON", "binary"])
 @pytest.mark.parametrize("receives", [False, True], ids=["for JSON", "for binary"])
-def test_kserves_rest_client_gets_the_answers_of_the_wire(asked, form, sends, receives) -> None:
-    """V2 in each form: the answers are those of /ai/v1/risk, to the bit."""
+def test_kserves_rest_client_gets_the_services_answers(asked, form, sends, receives) -> None:
+    """By V2 in each form, the answers equal those of /ai/v1/risk, to the bit."""
     wanted = [
         RequestedOutput(name, {"binary_data": True} if receives else None)
         for name in ("probability", "segment", "action", "answer")
@@ -240,7 +240,7 @@ def test_kserves_rest_client_gets_the_answers_of_the_wire(asked, form, sends, re
 
 
 def test_kserves_rest_client_gets_v1s_predictions(asked) -> None:
-    """V1: the predictions are the answers of /ai/v1/risk."""
+    """By V1, the predictions equal the answers of /ai/v1/risk."""
     instances = [json.loads(text) for text in asked.requests]
     predictions = _by_rest(asked, {"instances": instances}, "v1")["predictions"]
     outputs = {name: [each[name] for each in predictions] for name in ("probability", "segment", "action")}
@@ -249,8 +249,8 @@ def test_kserves_rest_client_gets_v1s_predictions(asked) -> None:
 
 @pytest.mark.parametrize("form", ["requests", "features"])
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
-def test_kserves_grpc_client_gets_the_answers_of_the_wire(asked, form, raw) -> None:
-    """By gRPC, with typed and with raw contents: the answers are those of /ai/v1/risk, to the bit."""
+def test_kserves_grpc_client_gets_the_services_answers(asked, form, raw) -> None:
+    """By gRPC, with typed and with raw contents, the answers equal those of /ai/v1/risk, to the bit."""
     _assert_answers(_read(_by_grpc(asked, InferRequest(MODEL, _tensors(asked, form, binary=raw)))), asked, form)
 
 
@@ -265,7 +265,7 @@ def test_kserves_grpc_client_gets_the_answers_of_the_wire(asked, form, raw) -> N
     ],
 )
 def test_kserves_client_shows_why_it_is_refused(asked, protocol, model, data, status, words) -> None:
-    """Its exception has the server's words and the status."""
+    """The exception of KServe's client has the server's message and the status."""
     with pytest.raises(httpx.HTTPStatusError) as caught:
         _by_rest(asked, data, protocol, model)
     assert caught.value.response.status_code == status
@@ -275,28 +275,25 @@ def test_kserves_client_shows_why_it_is_refused(asked, protocol, model, data, st
 
 @pytest.mark.parametrize("protocol", ["v1", "v2"])
 def test_kserves_client_shows_that_a_compressed_body_is_refused(asked, protocol) -> None:
-    """Its exception names Content-Encoding."""
+    """The exception about a compressed body names Content-Encoding."""
     with pytest.raises(httpx.HTTPStatusError, match="Content-Encoding") as caught:
         _by_rest(asked, {}, protocol, headers={"content-encoding": "gzip"})
     assert caught.value.response.headers["accept-encoding"] == "identity"
 
 
-def test_kserves_clients_read_health(asked) -> None:
+async def test_kserves_clients_read_health(asked) -> None:
     """Server and model are live and ready, by REST and gRPC."""
     url = f"http://{asked.http}"
 
-    async def call() -> list[bool]:
-        found = []
-        for protocol in ("v1", "v2"):
-            async with InferenceRESTClient(RESTConfig(protocol=protocol, timeout=PATIENCE)) as client:
-                found += [await client.is_server_live(url), await client.is_model_ready(url, MODEL)]
-                if protocol == "v2":
-                    found.append(await client.is_server_ready(url))
-        async with InferenceGRPCClient(asked.grpc, timeout=PATIENCE) as client:
-            found += [await client.is_server_live(), await client.is_server_ready(), await client.is_model_ready(MODEL)]
-        return found
-
-    assert asyncio.run(call()) == [True] * 8
+    found = []
+    for protocol in ("v1", "v2"):
+        async with InferenceRESTClient(RESTConfig(protocol=protocol, timeout=PATIENCE)) as client:
+            found += [await client.is_server_live(url), await client.is_model_ready(url, MODEL)]
+            if protocol == "v2":
+                found.append(await client.is_server_ready(url))
+    async with InferenceGRPCClient(asked.grpc, timeout=PATIENCE) as client:
+        found += [await client.is_server_live(), await client.is_server_ready(), await client.is_model_ready(MODEL)]
+    assert found == [True] * 8
 
 
 @pytest.mark.parametrize("place", range(len(EXAMPLES)))
@@ -313,6 +310,6 @@ def test_the_guides_examples_run(asked, triton, place, tmp_path) -> None:
 
 
 def test_the_guide_has_an_example_for_each_client() -> None:
-    """Triton's and KServe's clients, each for HTTP and for gRPC."""
+    """The guide has examples for Triton's and KServe's clients, for HTTP and for gRPC."""
     wanted = ("tritonclient.http", "tritonclient.grpc", "InferenceRESTClient", "InferenceGRPCClient")
     assert [sum(name in each for each in EXAMPLES) for name in wanted] == [1, 1, 1, 1]

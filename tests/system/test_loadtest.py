@@ -1,4 +1,4 @@
-"""The load test's step, on real servers and on ones that answer wrong."""
+"""A step of the load test, on real servers and on servers with faults."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.system
 ROOT = Path(__file__).parent.parent.parent
 STAND_IN = Path(__file__).with_name("answering.py")
 RATE, BEFORE, AFTER = 10, 4, 4
-# What a busy machine takes isn't what these tests are about.
+# Durations on a busy machine aren't tested here.
 LIMITS = msgspec.structs.replace(
     load_gates(),
     p99_ms=20_000,
@@ -66,12 +66,12 @@ def step(url: str, out: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def over(running: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait until a step is over; gives its exit code and what it said."""
+    """Wait for the end of a step; return its exit code and its output."""
     said, _ = running.communicate(timeout=PATIENCE)
     return running.returncode, said
 
 
-def test_a_step_on_a_real_server_holds_its_gates(start, command, bundle, tmp_path) -> None:
+def test_a_step_on_a_real_server_meets_its_gates(start, command, bundle, tmp_path) -> None:
     """With a token and by two processes, all that was planned is sent; every decision received is recorded, once.
 
     The seconds, the picture and the verdicts are there; a record taken away is found missing.
@@ -100,7 +100,7 @@ def test_a_step_on_a_real_server_holds_its_gates(start, command, bundle, tmp_pat
 
 
 def compare(out: Path, recorded) -> int:
-    """Compare a run's decisions with those recorded; gives the exit code."""
+    """Compare a run's decisions with the recorded ones; return the exit code."""
     (out / "recorded").write_text("\n".join(recorded))
     return subprocess.run(
         [sys.executable, "-m", "loadtest.records", out, out / "recorded"], cwd=ROOT, check=False
@@ -109,7 +109,7 @@ def compare(out: Path, recorded) -> int:
 
 @pytest.fixture
 def faulty():
-    """Start stand-in servers, each with a fault of its own; gives the URL."""
+    """Start stand-in servers with a fault; return the URL."""
     started = []
 
     def start_one(fault: str) -> str:
@@ -124,10 +124,10 @@ def faulty():
 
 
 def test_each_fault_of_a_server_misses_its_gate(faulty, payloads, tmp_path) -> None:
-    """Refusals under load and an answer that never comes miss the gate of their own.
+    """Refusals under load and a missing answer miss a gate.
 
-    Refusals that say when to come back are obeyed and counted, and miss none. Answers about another customer end the
-    command with 1, and it tells what is wrong.
+    Requests refused with Retry-After are sent again and counted, and miss no gate. After answers about another
+    customer, the command ends with 1 and prints what is wrong.
     """
 
     def run(fault: str) -> tuple[set[str], DataFrame]:
@@ -161,11 +161,11 @@ def test_each_fault_of_a_server_misses_its_gate(faulty, payloads, tmp_path) -> N
     assert "times: the answer is about 'another'" in said
     assert later[0] == set()
     assert later[1]["again"].len() > 20
-    assert later[1]["ms"].min() > 1000, "the time from when a request was due counts, waiting included"
+    assert later[1]["ms"].min() > 1000, "latency must count from the due time, with waits"
 
 
 def test_a_generator_that_dies_ends_the_run(faulty, tmp_path) -> None:
-    """A run cut short is no verdict: exit code 2."""
+    """A run whose generator died ends with exit code 2."""
     running = step(faulty("none"), tmp_path / "out")
     while not (tmp_path / "out" / "run" / "plan.json").exists():
         assert running.poll() is None

@@ -310,7 +310,7 @@ def test_a_failure_and_its_end_are_logged_once(make, disk, caplog) -> None:
     assert "can be recorded" in ends
 
 
-def test_a_failure_is_told_to_every_thread_whose_records_it_took(make, disk) -> None:
+def test_every_thread_with_lost_records_gets_an_error(make, disk) -> None:
     """Every thread whose record was lost with its file gets an error at its commit."""
     outbox = make()
     with ThreadPoolExecutor(1) as other:

@@ -49,7 +49,7 @@ def shared_registry(tmp_path):
 
 
 def test_promotions_by_several_processes_make_one_unbroken_history(shared_registry):
-    """Each change in the history replaced what the one before it put in place; none is lost."""
+    """Each change in the history replaced the bundle of the previous change, and no change is lost."""
     registry, start = shared_registry
     running = [start(f"process-{number}") for number in range(3)]
     assert [process.wait(timeout=600) for process in running] == [0, 0, 0]

@@ -1,13 +1,11 @@
-"""A registry in a bucket, on a server of its own that is raced, stopped and killed."""
+"""A registry in a bucket, on an emulator with concurrent writers that is stopped and killed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 import msgspec
@@ -21,6 +19,7 @@ from customer_risk.model.registry.bucket import BucketStore
 from customer_risk.model.registry.pulling import pull
 from customer_risk.model.registry.registry import Registry
 from customer_risk.model.scoring.bundle import FILES, load_bundle, write_bundle
+from tests.http_server import serving
 
 pytestmark = pytest.mark.system
 
@@ -30,7 +29,7 @@ BOUND = 120  # seconds at most until a caller learns that the server doesn't ans
 
 @pytest.fixture(scope="module")
 def bundles(bundle, tmp_path_factory):
-    """Two bundles that differ, in what their manifests say."""
+    """Two bundles whose manifests differ."""
     other = tmp_path_factory.mktemp("bundles") / "other"
     manifest = load_bundle(bundle, verify_golden=False).manifest
     write_bundle(
@@ -43,7 +42,7 @@ def bundles(bundle, tmp_path_factory):
 
 @pytest.fixture
 def where(gcs, request) -> str:
-    """The address of a registry in a bucket of the test's own."""
+    """The address of a registry in the test's own bucket."""
     bucket = f"registry-{hashlib.sha256(request.node.name.encode()).hexdigest()[:16]}"
     gcs.make_bucket(bucket)
     return f"gs://{bucket}/models"
@@ -57,7 +56,7 @@ def store(gcs, where) -> BucketStore:
 
 @pytest.fixture
 def run(gcs, where):
-    """Run a subcommand on the registry; gives what it printed."""
+    """A function that runs a subcommand on the registry and returns its output."""
 
     def _run(*arguments: object) -> str:
         words = [*map(str, arguments), "--registry", where, "--endpoint", gcs.endpoint]
@@ -70,29 +69,14 @@ def run(gcs, where):
 
 @pytest.fixture
 def refusing():
-    """The endpoint of a server that gives nobody anything."""
-
-    class Refusal(BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = json.dumps({"error": {"code": 403, "message": "a.pod lacks storage.objects.get"}}).encode()
-            self.send_response(403)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusal)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    """The endpoint of a server that refuses every request with 403."""
+    error = {"code": 403, "message": "a.pod lacks storage.objects.get"}
+    with serving(lambda *_: (403, {"error": error})) as url:
+        yield url
 
 
-def test_commands_do_in_a_bucket_what_they_do_in_a_folder(run, bundles):
-    """Add, promote, roll back, list and resolve; adding again changes nothing."""
+def test_every_command_works_on_a_bucket(run, bundles):
+    """A bucket supports add, promote, rollback, list and resolve; adding a bundle again changes nothing."""
     first, second = (run("add", bundle).strip() for bundle in bundles)
     assert run("add", bundles[0]).strip() == first
     run("promote", first[:12], "--why", "the first", "--by", "ann")
@@ -104,14 +88,14 @@ def test_commands_do_in_a_bucket_what_they_do_in_a_folder(run, bundles):
     assert actions == ["add", "add", "promote", "promote", "rollback"]
 
 
-def test_registry_that_nobody_wrote_to_is_empty(store):
-    """A bucket that is there and holds nothing is no error."""
+def test_a_new_bucket_is_an_empty_registry(store):
+    """An existing bucket without objects is an empty registry."""
     assert store.read() == (None, "0")
     assert store.versions() == []
 
 
-def test_what_is_pulled_is_what_was_added(run, bundles, store, tmp_path):
-    """A pod gets the very files, verified."""
+def test_a_pulled_bundle_equals_the_added_one(run, bundles, store, tmp_path):
+    """A pulled bundle has the files that were added, and is verified."""
     version = run("add", bundles[0]).strip()
     assert pull(version, store, tmp_path / "out")
     assert load_bundle(tmp_path / "out").version == version
@@ -119,8 +103,8 @@ def test_what_is_pulled_is_what_was_added(run, bundles, store, tmp_path):
     assert load_bundle(tmp_path / "again").version == version
 
 
-def test_a_document_is_replaced_only_by_who_read_its_newest(store):
-    """Its generation is compared by the server, absence included."""
+def test_a_document_is_replaced_only_at_its_newest_generation(store):
+    """A document is replaced only if the server still has the generation that was read, or still has none."""
     assert store.swap("0", b"one")
     assert not store.swap("0", b"lost")
     content, tag = store.read()
@@ -131,7 +115,7 @@ def test_a_document_is_replaced_only_by_who_read_its_newest(store):
 
 
 def test_of_many_writers_with_one_tag_exactly_one_wins(gcs, where, store):
-    """Compare and swap is the server's."""
+    """Of several writers that read the same generation, one succeeds: the server compares and swaps."""
     store.swap("0", b"start")
     tag = store.read()[1]
     with ThreadPoolExecutor(8) as pool:
@@ -141,7 +125,7 @@ def test_of_many_writers_with_one_tag_exactly_one_wins(gcs, where, store):
 
 
 def test_promotions_at_once_make_one_unbroken_history(gcs, where, run, bundles):
-    """Each change replaced what the one before it put in place; none is lost."""
+    """Each change replaced the bundle of the previous change, and no change is lost."""
     versions = [run("add", bundle).strip() for bundle in bundles]
 
     def promote(number: int) -> None:
@@ -157,8 +141,8 @@ def test_promotions_at_once_make_one_unbroken_history(gcs, where, run, bundles):
     assert run("resolve", "champion").strip() == changes[-1]["bundle"]
 
 
-def test_altered_object_is_refused_wherever_it_is_met(gcs, where, run, bundles, store, tmp_path):
-    """Neither a pod nor an alias comes to it."""
+def test_an_altered_object_is_refused(gcs, where, run, bundles, store, tmp_path):
+    """A bundle with an altered object is neither pulled nor promoted."""
     version = run("add", bundles[0]).strip()
     _write(gcs, where, f"bundles/{version}/trees.json", b"[]")
     with pytest.raises(BundleAltered, match=r"trees.json has the sha256"):
@@ -168,13 +152,13 @@ def test_altered_object_is_refused_wherever_it_is_met(gcs, where, run, bundles, 
         Registry(store).promote(version, "champion", AUTHOR)
 
 
-def test_half_written_bundle_is_none_until_it_is_added_again(gcs, where, run, bundles, store):
-    """The manifest comes last; what is there already is kept where it is the same, and refused where it isn't."""
+def test_an_incomplete_bundle_is_ignored_until_it_is_added_again(gcs, where, run, bundles, store):
+    """A bundle exists once its manifest, the last object, is written; an equal object is kept, another is refused."""
     version = hashlib.sha256((bundles[0] / "manifest.json").read_bytes()).hexdigest()
     name = f"bundles/{version}/golden.json"
     _write(gcs, where, name, b"something else")
     assert store.versions() == []
-    with pytest.raises(RegistryError, match=r"golden.json holds something else.*delete it"):
+    with pytest.raises(RegistryError, match=r"golden.json differs from the bundle's file.*Delete it"):
         Registry(store).add(bundles[0], AUTHOR)
     assert store.versions() == []
     _write(gcs, where, name, (bundles[0] / "golden.json").read_bytes())
@@ -182,9 +166,9 @@ def test_half_written_bundle_is_none_until_it_is_added_again(gcs, where, run, bu
     assert store.versions() == [version]
 
 
-def test_absent_bundle_and_absent_bucket_are_told_apart(gcs, store, tmp_path):
-    """The first is a wrong hash, the second a wrong address."""
-    with pytest.raises(RegistryError, match="holds no bundle"):
+def test_a_missing_bundle_and_a_missing_bucket_have_different_errors(gcs, store, tmp_path):
+    """A missing bundle and a missing bucket have different errors."""
+    with pytest.raises(RegistryError, match="has no bundle"):
         pull("a" * 64, store, tmp_path / "out")
     absent = BucketStore("gs://no-such-bucket", gcs.endpoint)
     for ask in (absent.versions, absent.read, lambda: pull("a" * 64, absent, tmp_path / "out")):
@@ -193,22 +177,22 @@ def test_absent_bundle_and_absent_bucket_are_told_apart(gcs, store, tmp_path):
 
 
 def test_missing_rights_are_named_with_the_role(refusing, tmp_path):
-    """An identity without rights is told which role it needs."""
+    """The error for missing rights names the role that the identity needs."""
     store = BucketStore("gs://closed", refusing)
     for ask in (store.read, store.versions, lambda: pull("a" * 64, store, tmp_path / "out")):
         with pytest.raises(RegistryError, match=r"lacks storage.objects.get.*roles/storage.objectViewer"):
             ask()
 
 
-def test_without_credentials_the_command_says_what_to_do(monkeypatch, tmp_path):
-    """Nothing is asked of anybody."""
+def test_missing_credentials_are_a_config_error(monkeypatch, tmp_path):
+    """Without credentials, the command fails before any request and names Workload Identity."""
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "absent.json"))
     with pytest.raises(ConfigError, match="Workload Identity"):
         BucketStore("gs://closed").versions()
 
 
-def test_server_that_nobody_hears_from_ends_it_in_bounded_time(gcs, run, bundles, store, where, tmp_path):
-    """Killed or hanging, a pull says so within seconds, writes nothing, and does its work when the server is back."""
+def test_a_server_that_does_not_answer_ends_a_pull_in_bounded_time(gcs, run, bundles, store, where, tmp_path):
+    """With the server killed or suspended, a pull fails within seconds and writes nothing; later it succeeds."""
     version = run("add", bundles[0]).strip()
     for trouble in (gcs.killed, gcs.hanging):
         with trouble():
@@ -221,7 +205,7 @@ def test_server_that_nobody_hears_from_ends_it_in_bounded_time(gcs, run, bundles
 
 
 def _write(gcs, where: str, name: str, content: bytes) -> None:
-    """Write an object behind the registry's back."""
+    """Write an object without the registry."""
     bucket, _, prefix = where.removeprefix("gs://").partition("/")
     httpx2.post(
         f"{gcs.endpoint}/upload/storage/v1/b/{bucket}/o",

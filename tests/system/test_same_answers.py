@@ -52,9 +52,9 @@ OF_THE_CALL = {"decision_id", "decided_at", "warnings"}  # these may differ from
 
 @dataclass(frozen=True)
 class Material:
-    """A cohort in every form that callers send: each list holds a customer a place, in the order of `ids`.
+    """A cohort in every form that callers send: each list has one item for each customer, in the order of `ids`.
 
-    `expected` are the answers to transactions, `of_features` those to features, which show no patterns.
+    `expected` are the answers to transactions, `of_features` those to features, which have no patterns.
     """
 
     ids: list[str]
@@ -68,12 +68,12 @@ class Material:
     of_features: list[dict[str, Any]]
 
     def answers(self, way: str) -> list[dict[str, Any]]:
-        """Return the answers that each way of asking must give."""
+        """Return the answers that every entrance must give."""
         return self.of_features if "features" in way else self.expected
 
 
 class Ways:
-    """The server, asked in every way that it has; each way gives the answers in the customers' order."""
+    """The server's entrances; each returns the answers in the customers' order."""
 
     def __init__(self, url: str, grpc_port: int) -> None:
         self._http = httpx2.Client(base_url=url, timeout=PATIENCE, transport=Heeding())
@@ -84,22 +84,22 @@ class Ways:
         self._http.close()
 
     def post(self, path: str, **options: Any) -> httpx2.Response:
-        """POST something that is accepted."""
+        """POST a document that is accepted."""
         response = self._http.post(path, **options)
         assert response.is_success, response.text[:500]
         return response
 
     def singly(self, requests: list[dict[str, Any]]) -> list[Any]:
-        """Ask about one after the other."""
+        """Send one request for each customer."""
         return [self.post("/ai/v1/risk", json=request).json() for request in requests]
 
     def batch(self, requests: list[dict[str, Any]]) -> list[Any]:
-        """Ask about all in a batch."""
+        """Send all customers as one batch."""
         items = self.post("/ai/v1/risk:batch", json={"requests": requests}).json()["items"]
         return [item["answer"] for item in items]
 
     def job(self, content: bytes, media_type: str, *, parquet: bool = False) -> list[Any]:
-        """Hand in a file, wait, fetch the results."""
+        """Submit a job, wait for its end, and fetch the results."""
         job = self.post(JOBS, content=content, headers={"content-type": media_type}).json()["job_id"]
         deadline = time.monotonic() + PATIENCE
         while (shown := self._http.get(f"{JOBS}/{job}").json())["state"] in {"queued", "running"}:
@@ -113,18 +113,18 @@ class Ways:
         return [json.loads(line)["answer"] for line in results.text.splitlines()]
 
     def v1(self, requests: list[dict[str, Any]]) -> list[Any]:
-        """Ask as V1 does."""
+        """Send all customers by V1."""
         return self.post("/v1/models/customer-risk:predict", json={"instances": requests}).json()["predictions"]
 
     def v2(self, inputs: list[dict[str, Any]]) -> list[Any]:
-        """Ask as V2 does, by JSON."""
+        """Send all customers by V2 in JSON."""
         outputs = {
             output["name"]: output["data"] for output in self.post(INFER, json={"inputs": inputs}).json()["outputs"]
         }
         return _agreed(outputs)
 
     def grpc(self, request: pb.ModelInferRequest) -> list[Any]:
-        """Ask as V2 does, by gRPC."""
+        """Send all customers by V2 over gRPC."""
         with grpc.insecure_channel(f"127.0.0.1:{self._grpc_port}") as channel:
             response = stubs.GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=PATIENCE)
         outputs: dict[str, list[Any]] = {}
@@ -139,7 +139,7 @@ class Ways:
 
 
 def _agreed(outputs: dict[str, list[Any]]) -> list[Any]:
-    """Take the whole answers, once the tensors beside them say the same."""
+    """Return the whole answers, which must agree with the other tensors."""
     answers = [json.loads(text) for text in outputs["answer"]]
     for name in DECIDED:
         assert [_bits(answer[name]) for answer in answers] == [_bits(each) for each in outputs[name]], name
@@ -273,7 +273,7 @@ WAYS: dict[str, Callable[[Ways, Material], list[Any]]] = {
 
 
 def _bits(value: Any) -> Any:
-    """Turn every number into its bits, so that equality is that of bits: 0.0 isn't -0.0, and 1 is 1.0."""
+    """Replace every number by its bits, so that equality is exact: 0.0 isn't -0.0, and 1 is 1.0."""
     if isinstance(value, dict):
         return {name: _bits(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
@@ -282,7 +282,7 @@ def _bits(value: Any) -> Any:
 
 
 def _differing(answers: list[dict[str, Any]], expected: list[dict[str, Any]]) -> list[tuple[int, str]]:
-    """Name what differs, by the customer's place and the field: real customers stay out of the tests' output."""
+    """Return the index and the field of each difference, so that the output has no real customers."""
     assert len(answers) == len(expected)
     found = []
     for place, (answer, wanted) in enumerate(zip(answers, expected, strict=True)):
@@ -312,13 +312,13 @@ def ways(start, command, bundle, tmp_path_factory) -> Iterator[Ways]:
 
 @pytest.fixture(scope="module", params=["synthetic", "hometask"])
 def material(request, command, bundle, tmp_path_factory) -> Material:
-    """The unlabelled customers of made-up tables and of the real ones, with what the command and the scorer say."""
+    """The unlabelled customers of synthetic and of the real tables, with the answers of the command and the scorer."""
     tables = request.getfixturevalue(request.param)  # absent real tables skip
     return _material(bundle, tables, _scored(command, bundle, tables, tmp_path_factory.mktemp("scored") / "run"))
 
 
 def _scored(command: Path, bundle: Path, tables: Path, out: Path) -> pl.DataFrame:
-    """Score with the command; its CSV and its Parquet hold the same."""
+    """Score with the command; its CSV and its Parquet are equal."""
     done = subprocess.run([command, "score", bundle, tables, "--out", out], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     scores = pl.read_parquet(out / "scores.parquet")
@@ -396,8 +396,8 @@ def _fields(reason: Any) -> dict[str, Any]:
     return {name: getattr(reason, name) for name in reason.__struct_fields__}
 
 
-def test_the_customers_are_many_and_unlike(material) -> None:
-    """The comparison is worth something: a hundred customers or more, many probabilities, segments and reasons."""
+def test_the_cohort_is_large_and_varied(material) -> None:
+    """The cohort has at least a hundred customers, with many probabilities, segments and reasons."""
     assert len(material.ids) >= 100
     assert len({each["probability"] for each in material.expected}) > 30
     assert len({each["segment"] for each in material.expected}) > 1
@@ -406,14 +406,14 @@ def test_the_customers_are_many_and_unlike(material) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_gives_what_the_command_gives(ways, material, way) -> None:
+def test_every_entrance_answers_like_the_command(ways, material, way) -> None:
     """Probability, segment, action, reasons and patterns have the same bits online and offline in every form."""
     assert _differing(WAYS[way](ways, material), material.answers(way)) == []
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way.endswith(("requests", "NDJSON of rows", "V1, rows"))])
-def test_the_same_rows_are_warned_of_alike(ways, material, way) -> None:
-    """Whoever sends rows hears the same warnings, pointers included, as in a batch."""
+def test_the_same_rows_get_the_same_warnings(ways, material, way) -> None:
+    """Rows get the same warnings, including pointers, at every entrance."""
     wanted, got = (
         [each["warnings"] for each in answers] for answers in (ways.batch(material.rows), WAYS[way](ways, material))
     )
@@ -421,8 +421,8 @@ def test_the_same_rows_are_warned_of_alike(ways, material, way) -> None:
 
 
 @pytest.mark.parametrize("name", ["probability", "contribution", "value", "share"])
-def test_a_single_bit_would_be_seen(ways, material, name) -> None:
-    """An answer whose number is one unit in the last place off counts as another answer."""
+def test_a_difference_of_one_bit_is_found(ways, material, name) -> None:
+    """A difference of one unit in the last place counts as a difference."""
     answers = ways.batch(material.rows[:20])
     place = next(i for i, each in enumerate(answers) if name in each or each["reasons"][0][name] is not None)
     holder = answers[place] if name == "probability" else answers[place]["reasons"][0]

@@ -1,4 +1,4 @@
-"""A server as it is deployed: two workers on one port, tokens asked for, gRPC beside, switches and metrics for all."""
+"""A server as deployed: two workers on one port, with tokens, gRPC, switches and metrics."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Deployed:
         self.url = f"http://127.0.0.1:{server.port}"
 
     def token(self, *scopes: str) -> dict[str, str]:
-        """A header with a sound token."""
+        """A header with a valid token."""
         claims = {"iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + 600, "azp": "tester", "scope": " ".join(scopes)}
         signed = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": "k-1"})
         return {"authorization": f"Bearer {signed}"}
 
     def send(self, method: str, path: str, headers: dict[str, str] | None = None, **options) -> httpx2.Response:
-        """One request, on a connection of its own: the kernel chooses the worker."""
+        """Send one request on a new connection, for which the kernel chooses the worker."""
         response = ask(method, self.url + path, headers=headers or {}, **options)
         self.answered += path == "/ai/v1/risk" and response.status_code == 200
         return response
@@ -88,26 +88,26 @@ OPEN = [
 
 
 @pytest.mark.parametrize(("method", "path"), WAYS_IN)
-def test_no_way_in_is_open_without_a_token(deployed, method, path) -> None:
-    """Every scoring route and every switch is a 401 that says which kind of token is wanted."""
+def test_every_route_needs_a_token(deployed, method, path) -> None:
+    """Every route for scoring and administration gets 401 without a token."""
     response = deployed.send(method, path, json={})
     assert (response.status_code, response.headers.get("www-authenticate")) == (401, "Bearer"), path
 
 
 @pytest.mark.parametrize(("method", "path"), WAYS_IN)
-def test_a_token_without_the_scope_opens_nothing(deployed, method, path) -> None:
-    """A sound token with none of the scopes is a 403."""
+def test_a_token_without_the_scope_is_refused(deployed, method, path) -> None:
+    """A valid token without the scope gets 403."""
     assert deployed.send(method, path, deployed.token("other"), json={}).status_code == 403, path
 
 
 @pytest.mark.parametrize("path", OPEN)
 def test_health_metrics_and_descriptions_are_open(deployed, path) -> None:
-    """Probes, scrapers and readers of the documentation need no token."""
+    """Probes, metrics and documentation need no token."""
     assert deployed.send("GET", path).status_code == 200
 
 
 def test_explanations_need_their_scope(deployed, sound_request) -> None:
-    """The same request with and without `explain`."""
+    """An answer has explanations only if the token has the scope `explain`."""
     asked = ["score"], ["score", "explain"]
     without, with_ = (
         deployed.send("POST", "/ai/v1/risk", deployed.token(*scopes), json=sound_request).json()["reasons"][0]
@@ -126,8 +126,8 @@ def _infer(deployed, sound_request, metadata) -> pb.ModelInferResponse:
         return stub.ModelInfer(request, metadata=tuple(metadata.items()), timeout=PATIENCE)
 
 
-def test_grpc_asks_for_tokens_too(deployed, sound_request) -> None:
-    """Without one UNAUTHENTICATED, without the scope PERMISSION_DENIED, with it an answer."""
+def test_grpc_needs_a_token(deployed, sound_request) -> None:
+    """A gRPC call gets UNAUTHENTICATED without a token, PERMISSION_DENIED without the scope, and else an answer."""
     for metadata, code in (
         ({}, grpc.StatusCode.UNAUTHENTICATED),
         (deployed.token("other"), grpc.StatusCode.PERMISSION_DENIED),
@@ -146,7 +146,7 @@ def test_grpc_health_is_open(deployed) -> None:
 
 
 def test_a_switch_reaches_every_worker(deployed, sound_request) -> None:
-    """Forced on one connection, rules answer on all of them; released, the model does."""
+    """A switch on one connection applies to all workers."""
     admin, scorer = deployed.token("admin"), deployed.token("score")
 
     def sources() -> set[str]:
@@ -160,7 +160,7 @@ def test_a_switch_reaches_every_worker(deployed, sound_request) -> None:
 
 
 def _until(holds) -> None:
-    """Wait until something holds that workers have to exchange first."""
+    """Wait until a condition holds that depends on several workers."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline
@@ -173,15 +173,15 @@ def _count(deployed) -> float:
     return next((float(line.removeprefix(wanted)) for line in lines if line.startswith(wanted)), 0.0)
 
 
-def test_metrics_are_right_across_workers(deployed, sound_request) -> None:
-    """Whichever worker is scraped, it tells of all requests."""
+def test_each_workers_metrics_include_all_workers(deployed, sound_request) -> None:
+    """Each worker's metrics have the requests of all workers."""
     for _ in range(40):
         deployed.send("POST", "/ai/v1/risk", deployed.token("score"), json=sound_request)
     _until(lambda: {_count(deployed) for _ in range(8)} == {deployed.answered})
 
 
 def test_a_large_batch_counts_and_answers(deployed, sound_request) -> None:
-    """A thousand requests in one call."""
+    """A batch of a thousand requests is answered."""
     body = {"requests": [sound_request] * 1000}
     items = deployed.send("POST", "/ai/v1/risk:batch", deployed.token("score"), json=body).json()["items"]
     assert len(items) == 1000

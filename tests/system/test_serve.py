@@ -1,4 +1,4 @@
-"""`customer-risk serve` as a process: readiness, answers, refusals to start, an orderly end."""
+"""`customer-risk serve` as a process: readiness, answers, failed starts, an orderly end."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from customer_risk.model.scoring.bundle import load_bundle
-from customer_risk.serving.decisions.service import Service
 from tests.system.asking import PATIENCE
 
 if TYPE_CHECKING:
@@ -51,24 +49,6 @@ def _flip(content: bytes) -> bytes:
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
 
-def _decision(answer: dict) -> dict:
-    return {name: value for name, value in answer.items() if name not in {"decision_id", "decided_at"}}
-
-
-def test_an_answer_over_http_is_the_offline_scorers_to_the_bit(served, bundle, sound_request) -> None:
-    """Probability, contributions and shares come through JSON unchanged."""
-    answer = served.post("/ai/v1/risk", sound_request).json()
-    service = Service("customer-risk")
-    service.use(load_bundle(bundle))
-    offline = service.answer(json.dumps(sound_request).encode())
-    assert answer["probability"] == offline.decision.probability
-    assert [(each["code"], each["contribution"], each["share"]) for each in answer["reasons"]] == [
-        (each.code, each.contribution, each.share) for each in offline.decision.reasons
-    ]
-    assert answer["model"]["version"] == offline.model.version
-    assert answer["warnings"] == []
-
-
 def test_the_reason_of_a_switch_is_one_line_of_the_log(start, command, bundle) -> None:
     """The reason that an administrator gives can't make another line in the log, or send a command to a terminal."""
     served = start(command, bundle)
@@ -84,17 +64,8 @@ def test_the_reason_of_a_switch_is_one_line_of_the_log(start, command, bundle) -
     assert not set(log) & set("\x1b\u2028\u202e")
 
 
-def test_v1_and_the_lane_answer_alike(served, sound_request) -> None:
-    """KServe's protocol wraps the same answer."""
-    alone = served.post("/ai/v1/risk", sound_request).json()
-    (prediction,) = served.post("/v1/models/customer-risk:predict", {"instances": [sound_request]}).json()[
-        "predictions"
-    ]
-    assert _decision(prediction) == _decision(alone)
-
-
 def test_requests_leave_no_log_lines(served, sound_request) -> None:
-    """Answered or refused, by either protocol: the log has the two lines of the start and no more."""
+    """Answered and refused requests of each protocol leave no log line."""
     for document in (sound_request, {"customer_id": 7}):
         served.post("/ai/v1/risk", document)
         served.post("/v1/models/customer-risk:predict", {"instances": [document]})
@@ -135,7 +106,7 @@ def test_readiness_waits_for_the_bundle(start, command, bundle, tmp_path, sound_
     ids=["one flipped byte", "another schema version"],
 )
 def test_a_bad_bundle_ends_the_command_with_one_message(command, spoil, name, change, said) -> None:
-    """It is never ready: exit code 2, what is wrong, where and what to do, and no traceback."""
+    """With a bad bundle, the server ends with code 2 and a message without a traceback."""
     arguments = [command, "serve", spoil(name, change), "--port", "0"]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2
@@ -155,7 +126,7 @@ def test_no_bundle_at_all_ends_the_command_with_one_message(command, tmp_path) -
 
 
 def test_with_stay_up_a_bad_bundle_is_never_ready(start, command, spoil, sound_request) -> None:
-    """The process lives for its probes, says in its log why it isn't ready, and answers 503."""
+    """With `--stay-up`, the process runs, logs why it isn't ready, and answers 503."""
     server = start(command, spoil("trees.json", _flip), "--stay-up")
     server.wait_for("/healthz")
     while "not ready: " not in server.log.read_text():
@@ -168,7 +139,7 @@ def test_with_stay_up_a_bad_bundle_is_never_ready(start, command, spoil, sound_r
 
 
 def test_a_taken_port_ends_the_command_with_one_message(command, bundle) -> None:
-    """Host and port are named."""
+    """A port in use is named with its host."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         arguments = [command, "serve", bundle, "--port", port]
@@ -179,7 +150,7 @@ def test_a_taken_port_ends_the_command_with_one_message(command, bundle) -> None
 
 
 def test_sigterm_lets_requests_under_way_finish(start, command, bundle, sound_request) -> None:
-    """A request half sent when the signal comes is answered whole; new connections are refused; the exit code is 0."""
+    """After the signal, a partly sent request is answered, new connections are refused, and the exit code is 0."""
     server = start(command, bundle)
     server.wait_for(READY)
     body = json.dumps(sound_request).encode()
@@ -202,5 +173,5 @@ def _wait_until_refused(port: int) -> None:
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
-        except ConnectionError:  # refused, or reset where it stood in line as the listener closed
+        except ConnectionError:  # refused, or reset if it was waiting when the listener closed
             return

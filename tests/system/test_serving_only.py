@@ -1,4 +1,4 @@
-"""The serving install: the lock that the image gets, the project's wheel, and nothing of training."""
+"""The serving install: the image's lock and the project's wheel, without training libraries."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _run(*command: Path | str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_no_training_library_is_installed(environment, tmp_path) -> None:
-    """None of them can be found there, and the project comes from its own wheel."""
+    """The environment has no training library, and the project is installed from its wheel."""
     code = (
         "import importlib.util, json, customer_risk.serving\n"
         f"found = [name for name in {TRAINING} if importlib.util.find_spec(name)]\n"
@@ -52,7 +52,7 @@ def test_no_training_library_is_installed(environment, tmp_path) -> None:
     assert Path(where).is_relative_to(environment)
 
 
-def test_serve_answers_there_as_it_does_here(environment, start, command, bundle, sound_request) -> None:
+def test_serve_gives_the_same_answer_in_both_environments(environment, start, command, bundle, sound_request) -> None:
     """The same bundle gives the same decision, to the bit, in both environments."""
     answers = []
     for each in (environment / "bin/customer-risk", command):
@@ -67,8 +67,8 @@ def test_serve_answers_there_as_it_does_here(environment, start, command, bundle
     assert answers[0] == answers[1]
 
 
-def test_help_lists_every_command_there(environment, tmp_path) -> None:
-    """Listing the commands needs no library that is left out."""
+def test_help_lists_every_command(environment, tmp_path) -> None:
+    """`--help` lists every command without the training libraries."""
     done = _run(environment / "bin/customer-risk", "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert {"serve", "train", "score", "check"} <= set(done.stdout.split())
@@ -76,7 +76,7 @@ def test_help_lists_every_command_there(environment, tmp_path) -> None:
 
 @pytest.mark.parametrize("arguments", [["train", ".", "--out", "run"], ["check", "."], ["synth", "tables"]])
 def test_a_command_of_training_names_the_extra(environment, tmp_path, arguments) -> None:
-    """It ends with exit code 2 and one message, and leaves nothing behind."""
+    """A command of training ends with exit code 2 and a message that names the extra, and writes nothing."""
     done = _run(environment / "bin/customer-risk", *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "customer-risk[training]" in done.stderr

@@ -44,13 +44,13 @@ def test_a_server_refuses_a_special_file_and_ends_on_sigterm(start, command, bun
     assert served.process.wait(PATIENCE) == 0
 
 
-def test_a_server_goes_on_with_the_bundle_that_it_has(start, command, bundle, tmp_path) -> None:
-    """If a named pipe replaces a file of the bundle, it is refused, and the server goes on with the last bundle."""
+def test_a_server_keeps_its_bundle_if_a_file_is_replaced(start, command, bundle, tmp_path) -> None:
+    """If a named pipe replaces a file of the bundle, it is refused, and the server keeps the last bundle."""
     folder = shutil.copytree(bundle, tmp_path / "bundle")
     served = start(command, folder)
     served.wait_for("/v2/health/ready")
     put(folder, "trees.json", os.mkfifo)
-    wait_for(served, "goes on answering")
+    wait_for(served, "keeps answering")
     assert served.get("/v2/health/ready").status_code == 200
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(PATIENCE) == 0

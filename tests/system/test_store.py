@@ -180,7 +180,7 @@ def job(**fields) -> Job:
 
 
 def test_redis_compares_before_it_sets(redis) -> None:
-    """Adding, replacing and removing do so only where the value is as expected."""
+    """A value is added, replaced or removed only if the current value is the expected one."""
     _, store = redis
     assert store.add("a", b"\x00\xff", seconds=PATIENCE)
     assert not store.add("a", b"2", seconds=PATIENCE)
@@ -192,7 +192,7 @@ def test_redis_compares_before_it_sets(redis) -> None:
 
 
 def test_redis_lets_values_expire(redis) -> None:
-    """Past its seconds there is none."""
+    """A value is deleted after its time to live."""
     _, store = redis
     store.put("a", b"1", seconds=0.05)
     time.sleep(0.1)
@@ -210,7 +210,7 @@ def test_redis_drops_keys_by_prefix(redis) -> None:
 
 
 def test_a_redis_that_hangs_is_unavailable_in_time(redis) -> None:
-    """A stopped process takes connections and answers nothing."""
+    """A suspended Redis, which accepts connections and answers nothing, is unavailable within the timeout."""
     process, store = redis
     process.send_signal(19)
     began = time.monotonic()

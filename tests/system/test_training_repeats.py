@@ -1,4 +1,4 @@
-"""Training twice, in two processes."""
+"""Two processes that train on the same input write the same bundle."""
 
 from __future__ import annotations
 

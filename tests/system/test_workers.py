@@ -1,4 +1,4 @@
-"""Several workers on one port, and what a crowd, a dawdler or an end does to them."""
+"""Several workers on one port: overload, slow clients and the end of processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _children(pid: int) -> list[int]:
 
 @pytest.fixture
 def patient(tmp_path) -> tuple[str, str]:
-    """Settings with which a server lets everybody in, on a busy machine too."""
+    """Settings with which a server refuses nobody, on a busy machine too."""
     (tmp_path / "serving.yaml").write_text("server: {most_wait_ms: 5000}")
     return "--config", str(tmp_path / "serving.yaml")
 
@@ -41,7 +41,7 @@ def two(start, command, bundle, patient):
 
 
 def test_workers_share_the_port_and_their_memory(two, load, sound_request) -> None:
-    """Both answer, and an extra one costs a fraction of a process of its own."""
+    """Both workers answer, and a further worker takes little memory."""
     first, second = _children(two.process.pid)
     before = [_cpu(each) for each in (first, second)]
     with load(two.port, sound_request, callers=16) as loaded:
@@ -62,8 +62,8 @@ def _kilobytes(pid: int, name: str) -> int:
     raise AssertionError(name)
 
 
-def test_one_workers_death_loses_no_more_than_what_it_held(two, load, sound_request) -> None:
-    """Killed outright: at most one request of each caller fails, and another worker takes the place."""
+def test_a_workers_death_fails_only_its_requests(two, load, sound_request) -> None:
+    """If a worker is killed, at most one request of each caller fails, and another worker replaces it."""
     victim, other = _children(two.process.pid)
     with load(two.port, sound_request, callers=8) as loaded:
         loaded.wait_for(300)
@@ -91,7 +91,7 @@ def test_sigterm_ends_every_worker(two) -> None:
 
 @pytest.mark.parametrize("options", [[], ["--workers", "2"]])
 def test_a_bad_bundle_ends_several_workers_before_they_start(command, tmp_path, options) -> None:
-    """One message and exit code 2, as with one."""
+    """A bad bundle gives one message and exit code 2 with several workers too."""
     import subprocess
 
     done = subprocess.run(
@@ -107,10 +107,10 @@ def test_a_bad_bundle_ends_several_workers_before_they_start(command, tmp_path, 
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_an_end_under_load_fails_nobody_who_heeds_readiness(
+def test_an_end_under_load_fails_no_request_sent_while_ready(
     start, command, bundle, load, sound_request, patient, workers
 ) -> None:
-    """Readiness goes first and the port stays open: all that is sent until the caller turns away is answered."""
+    """While draining, the server isn't ready, and answers every request that still arrives."""
     server = start(command, bundle, "--workers", workers, "--drain", "10", *patient)
     server.wait_for(READY)
     with load(server.port, sound_request, callers=8, heeding=True) as loaded:
@@ -131,8 +131,8 @@ def many_files():
 
 
 @pytest.mark.usefixtures("many_files")
-def test_dawdlers_do_not_keep_others_waiting(start, command, bundle, tmp_path, sound_request, record_property) -> None:
-    """Five hundred connections send heads and bodies slowly, with an hour's limit; a normal caller is answered."""
+def test_slow_clients_do_not_delay_others(start, command, bundle, tmp_path, sound_request, record_property) -> None:
+    """While five hundred connections send slowly, a normal caller is answered."""
     (tmp_path / "serving.yaml").write_text("server: {header_seconds: 3600, body_seconds: 3600}")
     server = start(command, bundle, "--config", str(tmp_path / "serving.yaml"))
     server.wait_for(READY)
@@ -155,7 +155,7 @@ def test_dawdlers_do_not_keep_others_waiting(start, command, bundle, tmp_path, s
 
 
 def test_health_is_answered_under_overload(start, command, bundle, sound_request) -> None:
-    """Far more callers than can be served: some are told so with Retry-After, health always answers."""
+    """With too many callers, some get Retry-After, and health is always answered."""
     server = start(command, bundle)
     server.wait_for(READY)
     body = json.dumps(sound_request).encode()
@@ -164,7 +164,7 @@ def test_health_is_answered_under_overload(start, command, bundle, sound_request
     crowd = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(800)]
     statuses: set[bytes] = set()
     for _ in range(3):
-        os.kill(server.process.pid, signal.SIGSTOP)  # so that all stand at the door at once
+        os.kill(server.process.pid, signal.SIGSTOP)  # so that all connections wait at once
         for each in crowd:
             each.sendall(request)
         os.kill(server.process.pid, signal.SIGCONT)
@@ -176,7 +176,7 @@ def test_health_is_answered_under_overload(start, command, bundle, sound_request
 
 
 def test_workers_do_not_outlive_their_parent(start, command, bundle) -> None:
-    """A parent that is killed takes its workers with it, and the port is free again."""
+    """If the parent is killed, its workers end, and the port is free again."""
     server = start(command, bundle, "--workers", "2")
     server.wait_for("/v2/health/ready")
     server.process.kill()

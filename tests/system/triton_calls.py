@@ -21,7 +21,7 @@ from tritonclient.utils import InferenceServerException
 
 MODEL = "customer-risk"
 ATTEMPTS = 100
-WAITING = "More requests wait than can be answered in time."
+WAITING = "More requests are waiting than can be answered in time."
 ASKED = json.load(sys.stdin)
 TEXTS = np.array([text.encode() for text in ASKED["requests"]], object)
 IDS = np.array([name.encode() for name in ASKED["ids"]], object)
@@ -59,7 +59,7 @@ def answers(result: Any) -> dict[str, Any]:
 
 
 def chosen(kind: Any, **how: bool) -> list[Any]:
-    """Ask for every output."""
+    """Return a request for every output."""
     return [kind(name, **how) for name in ("probability", "segment", "action", "answer")]
 
 

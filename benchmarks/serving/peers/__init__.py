@@ -1,1 +1,1 @@
-"""What the service is measured beside: each a whole server, started as a process of its own."""
+"""The peers of the service: each is a complete server in a separate process."""

@@ -1,4 +1,4 @@
-"""The ceiling: uvicorn, httptools and uvloop reading a body and sending a small JSON: `python echo.py PORT`."""
+"""The upper limit: uvicorn, httptools and uvloop read a body and send a small JSON: `python echo.py PORT`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEAD = [(b"content-type", b"application/json")]
 async def echo(
     _: object, receive: Callable[[], Awaitable[dict[str, Any]]], send: Callable[[object], Awaitable[None]]
 ) -> None:
-    """Read the whole body and tell its length."""
+    """Read the whole body and send its length."""
     size, more = 0, True
     while more:
         message = await receive()

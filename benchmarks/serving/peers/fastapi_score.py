@@ -1,4 +1,4 @@
-"""FastAPI with pydantic: `python fastapi_score.py model.ubj PORT [contributions]`; access log off, in its favour."""
+"""FastAPI with pydantic: `python fastapi_score.py model.ubj PORT [contributions]`; without an access log."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Scored(BaseModel):
 
 
 def make(model_file: str, *, contributions: bool) -> FastAPI:
-    """Make the application; with `contributions` every answer carries them."""
+    """Return the application; with `contributions`, every answer has them."""
     booster = xgboost.Booster({"nthread": 1}, model_file=model_file)
     names = booster.feature_names
     app = FastAPI()
 
-    # On the event loop: a thread for each request, FastAPI's other way, is slower.
+    # On the event loop: a thread for each request (`def` instead of `async def`) is slower.
     @app.post("/risk")
     async def risk(customer: Customer) -> Scored:
         values = np.array([[customer.features.get(name) for name in names]], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""A KServe custom predictor as its documentation shows one: `python kserve_stock.py model.ubj PORT`; score only."""
+"""A KServe custom predictor as in its documentation: `python kserve_stock.py model.ubj PORT`; score only."""
 
 from __future__ import annotations
 
