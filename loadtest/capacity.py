@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 from customer_risk.model.terminal import echo
-from loadtest.gates import DEFAULT, Gates, GatesError, load_gates
+from loadtest.gates import Gates, GatesError, gates_option, load_gates
 from loadtest.generator import GeneratorError, generate, read_outcomes
 from loadtest.payloads import make_payloads, save_payloads
 from loadtest.plan import Stage
@@ -102,13 +102,7 @@ def attempts(
     show_default=True,
     help="Folder for the results.",
 )
-@click.option(
-    "--gates",
-    "gates_file",
-    type=click.Path(path_type=Path),
-    default=DEFAULT,
-    help="YAML file of the limits; by default loadtest/gates.yaml.",
-)
+@gates_option
 @click.option("--first", default=20.0, show_default=True, help="First rate, in requests a second.")
 @click.option(
     "--minimum-patterns", default=1, show_default=True, help="Minimum of the action rule in the bundle's manifest."

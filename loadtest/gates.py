@@ -6,10 +6,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final
 
+import click
 import msgspec
 from msgspec import Meta
 
 DEFAULT: Final = Path(__file__).with_name("gates.yaml")
+
+# The option of every command that judges by gates.
+gates_option = click.option(
+    "--gates",
+    "gates_file",
+    type=click.Path(path_type=Path),
+    default=DEFAULT,
+    help="YAML file of the limits; by default loadtest/gates.yaml.",
+)
 
 _Count = Annotated[int, Meta(ge=0)]
 _Share = Annotated[float, Meta(ge=0, le=1)]

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from customer_risk.model.terminal import echo_lines
-from loadtest.gates import DEFAULT, Gates, GatesError, Verdict, all_held, load_gates, table
+from loadtest.gates import Gates, GatesError, Verdict, all_held, gates_option, load_gates, table
 
 DECISIONS = "decisions.txt"  # in the folder of a run: every decision that a caller received
 
@@ -35,13 +35,7 @@ def judge_records(answered: Iterable[str], recorded: Iterable[str], gates: Gates
 @click.command(help=__doc__)
 @click.argument("out", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("recorded", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--gates",
-    "gates_file",
-    type=click.Path(path_type=Path),
-    default=DEFAULT,
-    help="YAML file of the limits; by default loadtest/gates.yaml.",
-)
+@gates_option
 def main(out: Path, recorded: Path, gates_file: Path) -> None:
     """Exit with 1 if a record is missing or there twice, and with 2 if that can't be determined."""
     try:

@@ -17,7 +17,7 @@ import polars as pl
 
 from customer_risk.model.terminal import echo, echo_lines
 from loadtest.capacity import SHARE, attempts, climb
-from loadtest.gates import DEFAULT, Gates, GatesError, Verdict, all_held, load_gates, table
+from loadtest.gates import Gates, GatesError, Verdict, all_held, gates_option, load_gates, table
 from loadtest.generator import GeneratorError, generate, read_decisions, read_outcomes
 from loadtest.judging import judge
 from loadtest.payloads import make_payloads, save_payloads
@@ -56,7 +56,7 @@ def _save(
 @click.option("--times", default=10.0, show_default=True, help="Factor of the step.")
 @click.option("--before", default=30, show_default=True, help="Seconds at 1x.")
 @click.option("--after", default=75, show_default=True, help="Seconds after the step.")
-@click.option("--gates", "gates_file", type=click.Path(path_type=Path), default=DEFAULT)
+@gates_option
 @click.option("--payloads", "count", default=600, show_default=True, help="Distinct requests.")
 @click.option(
     "--patience", default=30.0, show_default=True, help="Seconds after which a request without an answer has failed."
