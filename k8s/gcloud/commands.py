@@ -76,7 +76,7 @@ def setup(site: Site, /, *, apply_: bool, staging_host: str, host: str, reposito
 @click.option("--apply", "apply_", is_flag=True, help="Run the commands instead of printing them.")
 @click.pass_obj
 def bind(site: Site, /, *, apply_: bool) -> None:
-    """Let the account of each build deploy to its namespace.
+    """Grant the account of each build the right to deploy to its namespace.
 
     Run `kubectl apply -k k8s/overlays/gke` first.
     """

@@ -33,7 +33,7 @@ TITLES = {
     "least_cost": "Least expected cost of flagging or not",
     "max_f1": "Greatest F1",
     "recall": "Recall of at least {recall:.0%}",
-    "nobody": "Nobody flagged",
+    "nobody": "No customer flagged",
 }
 
 

@@ -197,7 +197,8 @@ class Confusion(msgspec.Struct, frozen=True, kw_only=True):
 class Strategy(msgspec.Struct, frozen=True, kw_only=True):
     """One way to choose the cut-off, evaluated out of fold with cut-offs chosen inside the training folds.
 
-    `key`: max_f1, recall, least_cost, segments (the shipped Low, Medium and High; with `medium_threshold`) or nobody.
+    `key`: max_f1, recall, least_cost, segments (the shipped Low, Medium and High; with `medium_threshold`) or nobody
+    (no customer is flagged).
     `threshold` is chosen on the whole sample. Money is EUR per customer of the portfolio; `net_benefit` is that of
     Vickers (true positives minus weighted false positives, per customer); `roi` is (avoided loss - spent) / spent.
     """
@@ -220,7 +221,7 @@ class Strategy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Net benefit of the model and of flagging everybody at one threshold probability (flagging nobody: 0)."""
+    """Net benefit of the model and of flagging every customer at one threshold probability; without flags it is 0."""
 
     threshold: float
     model: float

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """EUR per customer: `loss` float64[k] of flagging from `cuts` float64[k] on, `nobody` of flagging no customer."""
+    """EUR per customer: `loss` float64[k] if customers from `cuts` float64[k] on are flagged, `nobody` if none are."""
 
     cuts: Floats
     loss: Floats

@@ -71,7 +71,7 @@ class Attempts:
         return self._next_wait(least=float(text) if text.isascii() and text.isdigit() else 0.0)
 
     def wait_after_error(self, error: httpx2.HTTPError | httpx2.InvalidURL | UnicodeEncodeError) -> float:
-        """Return the seconds before the next attempt; raises UnreachableError or BadAnswerError if there is none."""
+        """Return the seconds before the next attempt; raises UnreachableError or BadAnswerError after the last one."""
         if isinstance(error, httpx2.DecodingError):
             raise BadAnswerError(f"The response can't be decompressed: {error}.") from error
         permanent = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)

@@ -33,7 +33,7 @@ def cost(curve: Curve, decisions: Decisions, *, badge: str = "") -> Picture:
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         axes.plot(curve.cuts, curve.loss, color=ACTIVE, linewidth=2, label="Flag everyone at or above the cut-off")
-        axes.axhline(curve.nobody, color=MUTED, linestyle=":", label="Flag nobody")
+        axes.axhline(curve.nobody, color=MUTED, linestyle=":", label="Flag no customer")
         for each in chosen:
             axes.plot(
                 each.threshold,
@@ -59,7 +59,8 @@ def cost(curve: Curve, decisions: Decisions, *, badge: str = "") -> Picture:
         caption="Expected cost per customer for each cut-off, out of fold, with the strategies' cut-offs.",
         alt=(
             f"Expected cost for each cut-off: least, {written(float(curve.loss[least]), 'euro')}, at "
-            f"{written(float(curve.cuts[least]))}; flagging nobody costs {written(curve.nobody, 'euro')}. {described}."
+            f"{written(float(curve.cuts[least]))}; flagging no customer costs {written(curve.nobody, 'euro')}. "
+            f"{described}."
         ),
         size=(9.2, 4.0),
         draw=draw,
@@ -68,7 +69,7 @@ def cost(curve: Curve, decisions: Decisions, *, badge: str = "") -> Picture:
 
 
 def net_benefit(decisions: Decisions) -> Picture:
-    """Draw the decision curve of the model, of flagging everybody and of flagging nobody."""
+    """Draw the decision curve of the model, of flagging every customer and of flagging no customer."""
     points = decisions.decision_curve
 
     def draw(figure: Any) -> None:
@@ -77,7 +78,7 @@ def net_benefit(decisions: Decisions) -> Picture:
         model = np.array([each.model for each in points])
         axes.plot(cuts, model, color=ACTIVE, linewidth=2, label="The model")
         axes.plot(cuts, [each.everybody for each in points], color=SUSPENDED, linestyle="--", label="Flag everybody")
-        axes.axhline(0, color=MUTED, linestyle=":", label="Flag nobody")
+        axes.axhline(0, color=MUTED, linestyle=":", label="Flag no customer")
         top = max(float(model.max()), 0.01)
         axes.set(xlabel="Threshold probability", ylabel="Net benefit per customer", ylim=(-0.4 * top, 1.15 * top))
         axes.legend(loc="upper right")
@@ -86,8 +87,11 @@ def net_benefit(decisions: Decisions) -> Picture:
     where = f"between {written(min(better))} and {written(max(better))}" if better else "at no threshold probability"
     return Picture(
         "net-benefit",
-        caption="Decision curve: net benefit per customer of the model, of flagging everybody and of flagging nobody.",
-        alt=f"Decision curve: the model is worth more than flagging everybody or nobody {where}.",
+        caption=(
+            "Decision curve: net benefit per customer of the model, of flagging every customer, and of flagging no "
+            "customer."
+        ),
+        alt=f"Decision curve: the model is worth more than flagging every customer or no customer {where}.",
         size=(7.2, 3.6),
         draw=draw,
     )

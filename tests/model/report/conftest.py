@@ -359,7 +359,7 @@ def _decisions(probabilities, labels) -> Decisions:
         _strategy(probabilities, labels, "max_f1", "Greatest F1", 0.45),
         _strategy(probabilities, labels, "recall", "Recall of at least 0.7", 0.3),
         _strategy(probabilities, labels, "least_cost", "Least expected cost", 0.25),
-        _strategy(probabilities, labels, "nobody", "Nobody flagged", None),
+        _strategy(probabilities, labels, "nobody", "No customer flagged", None),
     )
     keys = [each.key for each in strategies]
     return Decisions(
