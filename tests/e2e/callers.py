@@ -13,7 +13,7 @@ import httpx2
 
 from tests.e2e.cluster import PATIENCE
 
-_ATTEMPTS = 100  # of one request, so that a test ends if the server never stops refusing
+_ATTEMPTS = 100  # attempts of one request; with this bound a test ends if the server refuses every attempt
 
 
 def send(method: str, url: str, *, told: Callable[[], object] = lambda: None, **options: Any) -> httpx2.Response:

@@ -91,7 +91,7 @@ def traces(folder: Path) -> None:
 
 @dataclass
 class Place:
-    """The release under test and its surroundings.
+    """The release under test, and what a test needs to call it and to read its record.
 
     `start` is the number of seconds that its first pods took to become ready; 0 until then.
     """
@@ -247,7 +247,7 @@ def _values() -> dict[str, Any]:
         "model": {"registry": f"gs://{REGISTRY}/registry", "endpoint": f"{inside}:4443"},
         "auth": {"enabled": True, "issuer": ISSUER, "audience": AUDIENCE, "jwksConfigMap": "issuer"},
         "test": {"tokenSecret": "token"},
-        "probes": {"startupSeconds": 1200},  # The gate's limit must be reached first, not the startup probe's.
+        "probes": {"startupSeconds": 1200},  # longer than the gate's limit, so that the gate fails first
         "record": {
             "sinks": [
                 {"type": "gcs", "bucket": BUCKET, "prefix": "e2e", "endpoint": f"{inside}:4443"},
@@ -285,7 +285,7 @@ def _empty_namespace() -> None:
 
 
 def _another(bundle: Path, folder: Path) -> Path:
-    """Write a bundle with the same answers and another hash, as after another training."""
+    """Write a bundle with the same answers and a different hash, as a new training makes."""
     loaded = load_bundle(bundle, verify_golden=False)
     files = {path.name: path.read_bytes() for path in bundle.iterdir() if path.name != "manifest.json"}
     write_bundle(

@@ -103,7 +103,7 @@ def test_a_spool_on_the_nodes_disk_is_refused(namespace: str, pods) -> None:
     """Pod security refuses `record.spool.hostPath`, so the namespace needs a claim instead."""
     pod = copy.deepcopy(pods["production-gke-inferenceservice"])
     kept = [volume for volume in pod["spec"]["volumes"] if volume["name"] != "spool"]
-    assert len(kept) < len(pod["spec"]["volumes"])  # the example's claim
+    assert len(kept) < len(pod["spec"]["volumes"])  # the example's volume, which uses a claim
     on_the_node = {"name": "spool", "hostPath": {"path": "/var/spool", "type": "Directory"}}
     pod["spec"]["volumes"] = [*kept, on_the_node]
     said, made = _admit(namespace, pod)
@@ -168,7 +168,7 @@ def test_the_deployer_can_create_every_example(namespace: str) -> None:
         for each in given:
             each["metadata"].pop("namespace", None)
             if each["kind"] == "Pod":
-                each["spec"]["serviceAccountName"] = "default"  # there are none yet in an empty namespace
+                each["spec"]["serviceAccountName"] = "default"  # an empty namespace has no other account yet
         words = ("create", "--dry-run=server", f"--namespace={namespace}", f"--as={DEPLOYER}", "--filename=-")
         done = _kubectl(*words, given=given)
         assert done.stdout.count("created (server dry run)") == len(given), done.stderr
@@ -235,7 +235,7 @@ def test_a_release_in_secrets_is_refused_until_it_is_moved(namespace: str) -> No
 
 
 def test_the_deployer_has_no_other_rights(namespace: str) -> None:
-    """The deployer has no rights in another namespace, and none on Secrets, roles, nodes or shells in pods."""
+    """The deployer has no rights in another namespace, and no rights on Secrets, roles, nodes or shells in pods."""
 
     def may(verb: str, kind: str, where: str) -> bool:
         kind, _, part = kind.partition("/")

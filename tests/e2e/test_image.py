@@ -142,7 +142,7 @@ def test_the_images_user_cannot_change_the_install(image) -> None:
 
 
 def test_no_function_is_compiled_in_a_container(image, mounted, golden) -> None:
-    """The image's compiled kernels are used on this CPU from a read-only disk; none is compiled."""
+    """The image's compiled kernels are used on this CPU from a read-only disk; no kernel is compiled."""
     counted = _within(image, COUNT, *mounted, input=json.dumps(golden))
     assert re.fullmatch(r"Counts\(loaded=[1-9]\d*, compiled=0, lost=0\)\n", counted), counted
 

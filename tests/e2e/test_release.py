@@ -22,7 +22,8 @@ from tests.e2e.conftest import HOST, OUT, pods, run
 pytestmark = pytest.mark.cluster
 
 RISK = "/ai/v1/risk"
-# Requests a second before the step, if a pod starts within USUAL seconds; fewer, down to half, if it takes longer.
+# Requests a second before the step, if a pod starts within USUAL seconds. If it takes longer, the rate is lower, but at
+# least half.
 ONE_X = float(os.environ.get("E2E_ONE_X", "30"))
 USUAL = 20.0
 GATES = ("--gates", str(Path(__file__).with_name("gates.yaml")))
@@ -174,7 +175,7 @@ def _conditions(release: str) -> dict[str, str]:
 
 
 def test_an_edit_by_hand_does_not_stop_the_next_release(deploy) -> None:
-    """The next upgrade replaces a limit that somebody patched in the cluster with the chart's value."""
+    """The next upgrade restores the chart's value of a limit that was changed by hand in the cluster."""
     most = get("hpa", "risk")["spec"]["maxReplicas"]
     kubectl("patch", "hpa", "risk", "--type", "merge", "--patch", json.dumps({"spec": {"maxReplicas": most + 1}}))
     deploy()
@@ -278,7 +279,7 @@ def test_a_step_from_1x_to_10x(place, deploy, tmp_path, measured) -> None:
     watched = ("--namespace", NAMESPACE, "--deployment", "risk-predictor")
     out = OUT / "step"
     # The load lasts until the autoscaler has reacted and the new pods are ready. Callers wait long, because the test
-    # judges whether they are answered, not when.
+    # checks whether they get an answer, not how soon.
     after = 45 + 3 * place.start
     one_x = ONE_X * min(1.0, max(0.5, USUAL / place.start))
     times = ("--after", f"{after:.0f}", "--patience", str(PATIENCE))

@@ -4,7 +4,7 @@
 
 Each scenario has a server of its own, with tokens, limits, gRPC and a record that is shipped to a folder. The hostile
 caller (`tests/soak/abuse.py`) is a separate process with its own address. The command ends with 1 if an honest call
-fails otherwise than by a declared 503, if a record is lost or stored twice, if `/healthz` isn't answered with 200, or
+fails with anything but a declared 503, if a record is lost or stored twice, if `/healthz` isn't answered with 200, or
 if a process of the server ends. Speed isn't judged.
 """
 

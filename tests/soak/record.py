@@ -34,7 +34,7 @@ CALLERS: Final = 4
 THINKING: Final = (
     0.02  # seconds between two requests of a caller: BigQuery's emulator takes a few hundred rows a second
 )
-SECONDS: Final = 600  # of patience, in all waiting
+SECONDS: Final = 600  # longest time of each wait
 
 
 class Server:
@@ -106,7 +106,7 @@ class Server:
 
 
 class Callers:
-    """Callers that send one request after the other during the context, and note the answers."""
+    """Callers that send one request after the other during the context, and store the ids of the answered decisions."""
 
     def __init__(self, port: int, body: bytes, answered: list[str], *, thinking: float = THINKING) -> None:
         self._port, self._body, self._answered, self._thinking = port, body, answered, thinking

@@ -91,10 +91,10 @@ def _alone(bundle: Path, folder: Path, name: str, sink: dict[str, Any], records:
         time.sleep(0.05)
         try:
             (told,) = read(folder / "outbox").sinks.values()
-        except Exception:  # noqa: S112, BLE001  not told yet
+        except Exception:  # noqa: S112, BLE001  the shipper has written no status yet
             continue
         shipped = told.shipped
-        began = began or time.perf_counter() - 0.05  # from when it has started to work
+        began = began or time.perf_counter() - 0.05  # measured from the first status, not from the process's start
     took = time.perf_counter() - began
     process.terminate()
     process.wait(60)

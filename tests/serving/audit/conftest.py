@@ -24,7 +24,7 @@ from customer_risk.serving.record.outbox.record import decode, document
 from customer_risk.serving.record.outbox.writer import Outbox
 from customer_risk.serving.record.recorder import Recorder
 
-# So loose that many of the customers of `requests_of` show a pattern.
+# Limits that are loose enough for many of the customers of `requests_of` to show a pattern.
 LOOSE = ActionRule(
     minimum=1,
     patterns={
@@ -38,7 +38,7 @@ NOW = 1_800_000_000.25
 
 @pytest.fixture(scope="session")
 def second_bundle(bundle, tmp_path_factory):
-    """The same trees with other thresholds, which is another version."""
+    """A bundle with the same trees and other thresholds, so that its version differs."""
     first = load_bundle(bundle, verify_golden=False)
     manifest = msgspec.structs.replace(first.manifest, thresholds=Thresholds(medium=0.1, high=0.2), files={})
     answer = golden_answerer(make_scorer(first.trees, manifest), manifest.settings)
@@ -63,7 +63,7 @@ def registry(bundle, second_bundle, tmp_path_factory):
 
 
 def requests_of(names):
-    """Yield requests without end: by row, in columns, and with features, in turn."""
+    """Yield an endless sequence of requests: by row, in columns and with features, in turn."""
     chance = np.random.default_rng(11)
     number = 0
     while True:

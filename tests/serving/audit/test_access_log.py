@@ -1,4 +1,4 @@
-"""The access log has who read which decision, before the decision is shown."""
+"""The access log records who reads which decision, before the decision is shown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def lines(path) -> list[dict]:
 
 @pytest.mark.parametrize("command", ["show", "list", "list a time", "replay", "replay a time", "export", "erase"])
 def test_every_command_that_reads_decisions_is_logged(run, own, records, registry, tmp_path, command) -> None:
-    """Each command logs who reads, when, with which command, and which decisions or whose."""
+    """Each command logs who reads, when, with which command, and which decisions or which customer's."""
     log, record = tmp_path / "access.log", records[7][0]
     theirs = sorted(each.record_id for each, _ in records if each.customer_id == "c-7")
     everyone = sorted(each.record_id for each, _ in records)

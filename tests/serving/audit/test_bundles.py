@@ -21,7 +21,7 @@ def test_a_bundle_is_found_in_a_folder(bundle) -> None:
 
 
 def test_a_missing_registry_is_the_reason() -> None:
-    """Without a registry, the reason says so."""
+    """Without a registry, the reason says that --registry isn't given."""
     assert "--registry isn't given" in Bundles().find("a" * 64)
 
 

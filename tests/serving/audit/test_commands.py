@@ -23,7 +23,7 @@ def own(stored, tmp_path):
 
 @pytest.fixture
 def altered(records, tmp_path):
-    """An outbox with two decisions, one of them with another action than was decided."""
+    """An outbox with two decisions; the recorded action of one differs from the action that was decided."""
     outbox = Outbox(tmp_path / "altered", most_bytes=10**8, file_bytes=10**7)
     (record, names), (second, second_names) = records[1], records[2]
     outbox.add(encode(msgspec.structs.replace(record, action="other")), names, record.names)
@@ -118,7 +118,7 @@ def test_a_missing_folder_is_an_error(run, tmp_path, option) -> None:
 
 
 def test_a_customers_decisions_are_listed(run, records, stored, recorded) -> None:
-    """A customer's decisions are listed once each, from the outbox and the segments; no other customer's are."""
+    """A customer's decisions in the outbox and the segments are listed once each; other customers' decisions aren't."""
     expected = [record.record_id for record, _ in records if record.customer_id == "c-7"]
     result = run("list", "--customer", "c-7", "--from", stored, "--outbox", recorded)
     lines = result.stdout.splitlines()[1:]

@@ -12,7 +12,7 @@ from customer_risk.serving.audit.replay import Replayed
 
 
 def test_a_long_list_of_differences_is_cut(capsys) -> None:
-    """Fifty differences are shown, the others and all records are counted."""
+    """Fifty differences are shown; the other differences and all records are counted."""
     differing = [
         Replayed(f"id-{i}", "differs", "bit for bit", (Difference("segment", "low", "high"),)) for i in range(70)
     ]
@@ -48,7 +48,7 @@ def shown(record, names) -> list[str]:
 
 
 def of(rule_records, choose):
-    """Return the first decision that `choose` is true for."""
+    """Return the first decision for which `choose` is true."""
     return next(each for each in rule_records if choose(each[0]))
 
 

@@ -29,7 +29,7 @@ def written(folder, bodies) -> None:
         made.add(each)
     made.commit()
     made.close()
-    time.sleep(0.002)  # files are named by milliseconds
+    time.sleep(0.002)  # a file's name has its time in milliseconds, which must differ
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_thousands_of_decisions_replay_to_the_bit(record_decisions, tmp_path, re
 
 
 def test_a_stored_record_replays(records, replayer) -> None:
-    """A record that went through its document replays."""
+    """A record that is read back from its document replays."""
     stored = [from_document(msgspec.json.decode(msgspec.json.encode(document(*each)))) for each in records]
     assert {replayer.replay(*each).outcome for each in stored} == {"same"}
 
@@ -128,13 +128,13 @@ def test_a_difference_has_both_values(by_model, replayer) -> None:
 
 @pytest.mark.parametrize("name", ["segment", "action"])
 def test_another_outcome_than_that_of_the_rules_is_found(by_rules, replayer, name) -> None:
-    """Another segment or action than the rules lead to is found."""
+    """A segment or an action that doesn't follow from the rules is found."""
     record, names = by_rules
     assert fields(replayer.replay(replace(record, **{name: "other"}), names)) == [name]
 
 
 def test_nans_with_other_bits_are_equal(by_model, replayer) -> None:
-    """NaNs with other bits are equal."""
+    """NaNs with different bits count as equal."""
     record, names = by_model
     values = values_of(record)
     assert np.isnan(values).any()
@@ -165,7 +165,7 @@ def test_another_cpu_may_differ_in_the_last_bits(by_model, bundle, second_bundle
 
 
 def test_another_cpu_may_not_differ_in_more(by_model, bundle, second_bundle) -> None:
-    """On another family, a difference above 1e-9 and another order of reasons are found."""
+    """On another family, a difference above 1e-9 and a different order of reasons are found."""
     record, names = by_model
     altered = replace(record, probability=record.probability + 2e-9, reasons=tuple(reversed(record.reasons)))
     replayed = on_another((altered, names), bundle, second_bundle)
@@ -248,7 +248,7 @@ def test_decisions_with_patterns_replay_to_the_bit(rule_records, rule_replayer) 
 
 @pytest.mark.parametrize("form", [Lines(), Parquet()], ids=lambda form: type(form).__name__)
 def test_stored_patterns_replay(rule_records, rule_replayer, form) -> None:
-    """A record with patterns that went through a segment of either form comes out the same."""
+    """A record with patterns is unchanged after it is written to a segment of either form and read back."""
     stored = [from_document(each) for each in form.decode(form.encode([document(*each) for each in rule_records]))]
     assert any(record.patterns for record, _ in stored)
     assert {rule_replayer.replay(*each).outcome for each in stored} == {"same"}

@@ -1,4 +1,4 @@
-"""Erasing from BigQuery without a working server; tests/system/test_record_audit.py has one."""
+"""Erasures from BigQuery with a server that refuses changes; tests/system/test_record_audit.py has a working one."""
 
 from __future__ import annotations
 
@@ -102,4 +102,4 @@ def test_rows_lose_the_same_fields_as_segments(refusing, migrated) -> None:
         "warnings = [], features = [], transactions = 0, encoded = b''"
     )
     patterns = ", patterns = []" if migrated else ""
-    assert server.asked == f"UPDATE `p.d.decisions` SET {blanked}{patterns} WHERE customer_id = @customer"  # noqa: S608  all of it ours
+    assert server.asked == f"UPDATE `p.d.decisions` SET {blanked}{patterns} WHERE customer_id = @customer"  # noqa: S608  the test's own text

@@ -23,7 +23,7 @@ RAW = "\x1b\x07\x9b\u202e\u2028\x7f\r"
 
 @pytest.fixture
 def hostile(samples, tmp_path) -> Path:
-    """A record in an outbox and a folder; all its texts that a caller chooses would forge lines."""
+    """A record in an outbox and a folder; each of its texts that a caller chooses would forge lines of output."""
     record, second = samples.record(1), samples.record(2)
     names = ("n_transactions", "share_crypto", HOSTILE)
     reason = dict.fromkeys(("code", "text", "feature", "unit", "investigator_text"), HOSTILE)
@@ -62,7 +62,7 @@ COMMANDS = {
 }
 
 
-_OF_SHIPPED = {"verify", "erase"}  # these can't read an outbox alone
+_OF_SHIPPED = {"verify", "erase"}  # commands that need shipped records
 _PLACES = [(name, "record") for name in COMMANDS] + [(name, "outbox") for name in COMMANDS if name not in _OF_SHIPPED]
 
 

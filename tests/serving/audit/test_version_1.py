@@ -1,4 +1,4 @@
-"""Files from before golden rows were requests: tests/data/version-1 has a bundle and an outbox of that version."""
+"""The bundle and the outbox in tests/data/version-1, made before golden rows were requests."""
 
 from __future__ import annotations
 

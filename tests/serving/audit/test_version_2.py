@@ -28,7 +28,7 @@ FAMILY = None if np.__version__ == "2.5.5" else "another"  # the last bit depend
 
 
 def find_bundle(_: str) -> Bundle:
-    """Return the bundle of then; its golden rows are checked in tests/model/scoring/test_version_2.py."""
+    """Return the bundle of version 2; its golden rows are checked in tests/model/scoring/test_version_2.py."""
     return load_bundle(DATA / "bundle", verify_golden=False)
 
 
@@ -51,7 +51,7 @@ def decisions(outbox):
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line['document']['source']}-{line['document']['kind']}")
 def test_a_record_of_version_2_has_its_document(line) -> None:
-    """A record has the document that its release shipped, and the added fields with the values that it meant."""
+    """A record has the document that its release shipped; the added fields have the values that the release implied."""
     names = tuple(each["name"] for each in line["document"]["features"])
     record = decode(base64.b64decode(line["body"]))
     assert document(record, names) == line["document"] | ADDED
@@ -98,12 +98,12 @@ def test_a_version_that_differs_from_the_bundle_is_found(decisions, source, fiel
     replayer = Replayer(find_bundle, [load_rules()], family=FAMILY)
     record, names = next(each for each in decisions if each[0].source == source)
     differences = replayer.replay(replace(record, **{field: 2}), names).differences
-    if (source, field) != ("rules", "wordings"):  # rules answer in the wordings that the record names
+    if (source, field) != ("rules", "wordings"):  # rules use the wordings that the record names
         assert (field, 2, 1) in differences
 
 
 def _without_nulls(value):
-    """Return plain values without null fields, which columns keep and lines leave out."""
+    """Return plain values without null fields: Parquet returns null fields, NDJSON omits them."""
     if isinstance(value, dict):
         return {name: _without_nulls(each) for name, each in value.items() if each is not None}
     return [_without_nulls(each) for each in value] if isinstance(value, list) else value

@@ -30,7 +30,7 @@ _START = int(dt.datetime(2026, 3, 4, 5, 6, 7, 80_900, tzinfo=dt.UTC).timestamp()
 
 
 class Bench(Protocol):
-    """A store for one test, and the failures that it can have."""
+    """A store for one test, and functions that make it fail."""
 
     def sink(self) -> Sink:
         """Return another sink over the same store, as a restarted process does."""
@@ -39,12 +39,12 @@ class Bench(Protocol):
         """Return every document in the store, in the order of `recorded_at`."""
 
     down: Callable[[], AbstractContextManager[object]]  # the store refuses or can't be reached
-    lost: Callable[[], AbstractContextManager[object]]  # the store does what it is told, but its answer is lost
-    spoil: Callable[[dict[str, Any]], dict[str, Any]]  # make a document one that the store will never take
+    lost: Callable[[], AbstractContextManager[object]]  # the store executes a request, but its response is lost
+    spoil: Callable[[dict[str, Any]], dict[str, Any]]  # change a document so that the store never accepts it
 
 
 def record(number: int, **changes: Any) -> Record:
-    """Return a decision's record; each number has its own, a second after the one before."""
+    """Return the decision's record of a number; each is a second later than that of the number before."""
     given = {
         "code": "CRYPTO",
         "text": "Überweisungen an Krypto-Börsen \N{EURO SIGN} \"'\\",
@@ -56,7 +56,7 @@ def record(number: int, **changes: Any) -> Record:
         "share": 0.25,
         "investigator_text": "30 %\nof them",
     }
-    reason = WireReason(**(dict.fromkeys(WireReason.__struct_fields__) | given))  # whole, as Parquet gives it back
+    reason = WireReason(**(dict.fromkeys(WireReason.__struct_fields__) | given))  # all fields, as in Parquet
     pattern = WirePattern(
         code="PASS_THROUGH",
         count=number,
@@ -139,7 +139,7 @@ def segment(first: int, last: int, *, source: str = SOURCE, without: Iterable[in
 
 
 def stores_what_it_is_given(bench: Bench) -> None:
-    """Documents are read back whole and in order, from two segments and two outbox files."""
+    """Documents are read back complete and in order, from two segments and two outbox files."""
     sink = bench.sink()
     given = [segment(1, 6), segment(7, 7), segment(8, 9, source=OTHER)]
     place = sink.place()
@@ -208,7 +208,7 @@ def goes_on_in_another_process(bench: Bench) -> None:
 
 
 def leaves_numbers_out(bench: Bench) -> None:
-    """A segment may lack any numbers, also its first and its last."""
+    """A segment may lack any numbers, including its first and its last."""
     sink = bench.sink()
     given = segment(1, 6, without=(1, 4, 6))
     sink.write(given, sink.place())
@@ -259,7 +259,7 @@ def names_the_records_that_it_refuses(bench: Bench) -> None:
 
 
 def is_checked_before_use(bench: Bench) -> None:
-    """A working store passes its check, also a repeated one."""
+    """A working store passes its check, also when the check is repeated."""
     sink = bench.sink()
     sink.check()
     sink.check()

@@ -75,7 +75,7 @@ def customer(rows, profile=NO_PROFILE) -> Encoded:
 
 
 def usual(count: int) -> Encoded:
-    """Return a customer as most are: times in microseconds, amounts in cents, some transactions not completed."""
+    """Return a typical customer: times in microseconds, amounts in cents, some transactions not completed."""
     chance = np.random.default_rng(3)
     start = 1_717_200_000_000_000
     return customer(
@@ -98,14 +98,14 @@ def usual(count: int) -> Encoded:
 @settings(deadline=None)
 @given(values)
 def test_values_are_unpacked_to_the_bit(given_values) -> None:
-    """Any values come back to the bit, including infinities, negative zero and NaNs with other bits."""
+    """Any values are unpacked to the bit, including infinities, negative zero and NaNs with other bits."""
     array = np.array(given_values, np.float64)
     assert compact.unpack(compact.pack(array, None)).features == array.tobytes()
 
 
 @pytest.mark.parametrize("value", [*SPECIAL, *NUMBERS])
 def test_a_single_value_is_unpacked_to_the_bit(value) -> None:
-    """Values at the limits of each encoding come back to the bit."""
+    """Values at the limits of each encoding are unpacked to the bit."""
     array = np.array([value])
     assert compact.unpack(compact.pack(array, None)).features == array.tobytes()
 
@@ -113,7 +113,7 @@ def test_a_single_value_is_unpacked_to_the_bit(value) -> None:
 @settings(deadline=None)
 @given(values, rows, profiles)
 def test_a_customer_is_unpacked_to_the_bit(given_values, given_rows, profile) -> None:
-    """A customer comes back to the bit with any times, amounts and codes, including unknown codes."""
+    """A customer is unpacked to the bit with any times, amounts and codes, including unknown codes."""
     array, made = np.array(given_values, np.float64), customer(given_rows, profile)
     read = compact.unpack(compact.pack(array, made))
     assert read == (array.tobytes(), pack(made))
@@ -121,7 +121,7 @@ def test_a_customer_is_unpacked_to_the_bit(given_values, given_rows, profile) ->
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 50, 10_000])
 def test_any_number_of_transactions_is_unpacked(count) -> None:
-    """Any number of transactions comes back, from 0 to more than a thread's own array holds."""
+    """Any number of transactions is unpacked, from 0 to more than a thread's own array holds."""
     made = usual(count)
     assert compact.unpack(compact.pack(np.array([0.5]), made)).customer == pack(made)
 
@@ -138,7 +138,7 @@ def test_any_number_of_transactions_is_unpacked(count) -> None:
     ],
 )
 def test_times_at_the_limits_are_unpacked(pair) -> None:
-    """Times whose difference needs more than 64 bits come back to the bit."""
+    """Times whose difference needs more than 64 bits are unpacked to the bit."""
     made = customer([(0, *pair, 1.0, 0, 0, 0), (1, *reversed(pair), 1.0, 0, 0, 0), (2, 0, 0, 1.0, 0, 0, 0)])
     assert compact.unpack(compact.pack(np.empty(0), made)).customer == pack(made)
 
@@ -149,7 +149,7 @@ def test_fifty_transactions_take_less_than_half_of_their_columns() -> None:
 
 
 def test_foreign_bytes_are_kept_unchanged() -> None:
-    """Bytes that are not a customer of this install are kept as they are, beside the features."""
+    """Bytes that this install can't read as a customer are kept unchanged, beside the features."""
     array = np.array([1.0, math.nan, 1 / 7])
     assert compact.unpack(compact.pack_as_it_is(array, b"\x02\0\0")) == (array.tobytes(), b"\x02\0\0")
 

@@ -31,12 +31,12 @@ def line(request):
 
 
 def test_a_record_of_form_1_has_the_document_that_it_had(line) -> None:
-    """A record of form 1 has the document that the release that wrote it shipped, and the fields added since."""
+    """The document of a record of form 1 is the one that the earlier release shipped, with the fields added since."""
     assert document(decode(base64.b64decode(line["body"])), _names(line)) == line["document"] | ADDED
 
 
 def test_a_record_of_form_1_is_the_same_record_in_form_2(line) -> None:
-    """A record of form 1 in form 2 has the same document, and a decision takes fewer bytes."""
+    """A record of form 1 has the same document after it is encoded in form 2, and a decision takes fewer bytes."""
     body = base64.b64decode(line["body"])
     record = decode(body)
     again = encode(record)

@@ -36,7 +36,7 @@ from customer_risk.serving.record.outbox.record import (
 )
 from customer_risk.serving.record.recorder import Recorder
 
-# Written before documents had a struct of their own, and before the fields of `ADDED`.
+# Documents of an earlier release, in which documents had no struct of their own and lacked the fields of `ADDED`.
 DECISION = (
     '{"version":1,"kind":"decision","decision_id":"0198a1b2-c3d4-7e5f-8a9b-000000000001",'
     '"recorded_at":"2026-03-04T05:06:08.080900Z","took_us":740,"route":"/ai/v1/risk","caller":"backoffice",'
@@ -62,7 +62,7 @@ class Kept:
     """An outbox that keeps records in a list."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Create an empty outbox."""
         self.bodies: list[bytes] = []
         self.names: dict[str, tuple[str, ...]] = {}
 
@@ -88,7 +88,7 @@ def recorded(service):
 
 
 def test_a_packed_customer_is_the_same_customer(service, request_) -> None:
-    """Packing keeps every column to the bit; ids become numbers that are equal where the ids are."""
+    """Packing keeps every column to the bit; ids become numbers, and equal ids become equal numbers."""
     encoded = service.answer(json.dumps(request_).encode()).basis.encoded
     again = unpack(pack(encoded))
     for name in Encoded.__slots__:
@@ -125,7 +125,7 @@ def test_a_record_has_the_complete_decision(recorded, service, request_) -> None
 
 @pytest.mark.parametrize("form", ["rows", "columns", "features"])
 def test_documents_are_read_back_to_the_bit(recorded, request_, as_columns, service, form) -> None:
-    """A document that went through JSON gives the same record, to the bit."""
+    """A document that is written as JSON and read back becomes the same record, to the bit."""
     if form == "columns":
         request_["transactions"] = as_columns(request_["transactions"])
     if form == "features":
@@ -133,13 +133,13 @@ def test_documents_are_read_back_to_the_bit(recorded, request_, as_columns, serv
     record, names = recorded(request_)
     written = document(record, names)
     read = json.loads(json.dumps(written))
-    assert read == written  # lists are lists already, for those who take documents as they are
+    assert read == written  # documents have lists, not tuples, for callers that use them without JSON
     assert from_document(read) == (record, names)
 
 
 @pytest.mark.parametrize("line", [DECISION, REFUSAL])
 def test_documents_of_earlier_releases_keep_their_bytes(line) -> None:
-    """A document of an earlier release is read, and written in the same bytes with the added fields behind."""
+    """A document of an earlier release is read, and written as the same bytes with the added fields at the end."""
     record, names = from_document(json.loads(line))
     assert json.dumps(document(record, names), separators=(",", ":")) == (
         f'{line.removesuffix("}")},"patterns":[],"action_rule":1,"wordings":1}}'
@@ -152,7 +152,7 @@ def test_documents_of_earlier_releases_keep_their_bytes(line) -> None:
 
 
 def test_a_rules_reasons_are_kept_without_contributions(recorded) -> None:
-    """The reasons of rules are kept without contributions."""
+    """Reasons of rules are read back without contributions."""
     reason = WireReason(code="R", text="t", direction="raises", feature="f", value=None, unit="", contribution=None)
     record, names = recorded({"customer_id": "c", "profile": {}, "transactions": []})
     ruled = msgspec.structs.replace(record, probability=None, source="rules", reasons=(reason,))
@@ -162,13 +162,13 @@ def test_a_rules_reasons_are_kept_without_contributions(recorded) -> None:
 
 @pytest.mark.parametrize("spoil", [{"features": 3}, {"reasons": [{"code": 1}]}, {"encoded": "%"}, {"recorded_at": "x"}])
 def test_an_invalid_document_is_refused(recorded, request_, spoil) -> None:
-    """A document that no record has is refused, with what is wrong."""
+    """A document that isn't a valid record is refused, with what is wrong."""
     with pytest.raises(ValueError, match="not a record"):
         from_document(document(*recorded(request_)) | spoil)
 
 
 def test_names_are_hashed_in_their_order() -> None:
-    """The same names in another order have another hash."""
+    """The same names in a different order have a different hash."""
     assert hash_names(("a", "b")) != hash_names(("b", "a"))
 
 
@@ -192,7 +192,7 @@ def test_other_fields_of_a_request_are_not_recorded(recorded, request_) -> None:
 
 @pytest.mark.parametrize("form", ["rows", "none", "features"])
 def test_a_decision_is_written_as_its_record_is(service, request_, form) -> None:
-    """A recorder makes the same bytes of an answer as `encode` makes of its record."""
+    """A recorder writes the same bytes for an answer as `encode` returns for the answer's record."""
     if form == "none":
         request_["transactions"] = []
     if form == "features":
@@ -206,12 +206,12 @@ def test_a_decision_is_written_as_its_record_is(service, request_, form) -> None
 
 
 def test_a_models_reason_has_the_fields_of_a_wire_reason() -> None:
-    """A model's reason has the same fields in the same order as a wire's, since their names aren't written."""
+    """A model's reason has a `WireReason`'s fields in the same order, since the fields' names aren't written."""
     assert Reason.__struct_fields__ == WireReason.__struct_fields__
 
 
 def test_a_found_pattern_has_the_fields_of_a_wire_pattern() -> None:
-    """A pattern that was found is written by its fields' names, and read as a wire's."""
+    """A pattern that was found is written by its fields' names, and read as a `WirePattern`."""
     assert FoundPattern.__struct_fields__ == WirePattern.__struct_fields__
 
 
@@ -284,7 +284,7 @@ def test_bodies_without_the_added_fields_are_read(recorded, request_, partial) -
 
 
 def test_an_earlier_release_reads_bodies_with_the_added_fields(samples) -> None:
-    """Such a release ignores what follows the fields that it knows, as in a rolling update."""
+    """An earlier release ignores what follows the fields that it knows, as is necessary in a rolling update."""
     record = samples.record(1, patterns=(WirePattern(*msgspec.structs.astuple(FOUND)),))
     names = [name for name in record_module._Body.__struct_fields__ if name not in ADDED]
     known = msgspec.defstruct("Earlier", [(name, Any) for name in names], array_like=True, tag=2)
@@ -297,7 +297,7 @@ def test_an_earlier_release_reads_bodies_with_the_added_fields(samples) -> None:
 
 
 def test_a_record_can_be_found_by_the_bytes_of_its_ids(recorded, request_) -> None:
-    """The bytes of a record have the ids of its customer and its decision as they are."""
+    """The bytes of a record contain the ids of its customer and its decision unchanged."""
     record, _ = recorded(request_)
     body = encode(record)
     assert record.customer_id.encode() in body
@@ -313,7 +313,7 @@ def test_reasons_that_lack_fields_are_unchanged(recorded, request_) -> None:
 
 
 def test_inputs_of_another_install_are_unchanged(recorded, request_) -> None:
-    """The input of an install with another profile is kept as it is."""
+    """The input of an install with another profile is kept unchanged."""
     changed = msgspec.structs.replace(recorded(request_)[0], encoded=b"\x02\0\0\0\xff\x00\xfe")
     assert decode(encode(changed)) == changed
 

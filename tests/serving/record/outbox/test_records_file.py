@@ -37,7 +37,7 @@ def written(tmp_path) -> Path:
 
 
 def copied(path: Path, data: bytes) -> RecordsFile:
-    """Return another file of the same name with other bytes."""
+    """Write `data` to a file of the same name in another folder; return that file."""
     folder = path.parent.parent / "copy"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -46,14 +46,14 @@ def copied(path: Path, data: bytes) -> RecordsFile:
 
 
 def numbers(file: RecordsFile) -> list[int]:
-    """Return the numbers of the records that can be read, which must be as they were written."""
+    """Return the numbers of the records that can be read. These records must be unchanged."""
     found = file.read(0, 100)
     assert [kept.body for kept in found] == [BODIES[kept.seq - 1] for kept in found]
     return [kept.seq for kept in found]
 
 
 def test_a_cut_last_record_loses_no_other(written) -> None:
-    """A file that is cut within its last record has all records before it, and isn't whole."""
+    """If a file is cut within its last record, all earlier records are read, and the file isn't whole."""
     data = written.read_bytes()
     last = data.index(BODIES[-1]) - FRAME.size
     for end in range(last, len(data)):
@@ -185,7 +185,7 @@ def test_damaged_names_are_searched_for_once(tmp_path, monkeypatch) -> None:
         outbox.add(b"a", names, hash_names(names))
         outbox.commit()
         outbox.close()
-    # The names of files that two outboxes make in one millisecond are in any order.
+    # If two outboxes make files in one millisecond, the order of the files' names isn't fixed.
     file, other = sorted(find_files(tmp_path), key=lambda each: b'"x"' not in each.path.read_bytes())
     file.path.write_bytes(file.path.read_bytes().replace(b'"x"', b'"X"'))
     opened: list[Path] = []
@@ -246,7 +246,7 @@ sys.stdin.read()
 
 
 def test_a_concurrent_reader_finds_each_record_once(tmp_path) -> None:
-    """While another process writes, a reader finds each record once, whole and in order."""
+    """While another process writes, a reader finds each record once, complete and in order."""
     folder = tmp_path / "outbox"
     writer = subprocess.Popen(
         [sys.executable, "-c", _WRITING, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -143,7 +143,7 @@ def test_a_commit_after_a_failure_keeps_later_records(folder) -> None:
 
 @pytest.mark.parametrize("size", [9_900, 10_000, *range(30_000, 30_008), 400_000])
 def test_a_record_larger_than_a_file_gets_a_file_of_its_size(folder, size) -> None:
-    """A record that needs more than `file_bytes`, with the names of its features, is kept, and the next one too."""
+    """A record that needs more than `file_bytes`, with the names of its features, is kept, and the next record too."""
     outbox = Outbox(folder, most_bytes=10**7, file_bytes=10_000)
     written = [b"x" * size, b"y"]
     for body in written:

@@ -30,7 +30,7 @@ MOST = 10**9
 
 
 class Told:
-    """A sink in memory: a write is repeatable by its place, which counts the segments before it.
+    """A sink in memory. A write can be repeated with the same place, which is the number of earlier segments.
 
     `before` and `after` are called before and after each write; an error that they raise is raised by `write`.
     """
@@ -136,7 +136,7 @@ def left(folder: Path, put) -> Callable[..., tuple[OutboxFile, list[str]]]:
         outbox = Outbox(folder, most_bytes=MOST, file_bytes=10**7)
         ids = put(outbox, numbers, **changes)
         outbox.close()
-        time.sleep(0.002)  # files are named by milliseconds
+        time.sleep(0.002)  # a file's name has its time in milliseconds, which must differ
         return next(each for each in find_files(folder) if each.source not in before), ids
 
     return leave

@@ -31,7 +31,7 @@ def test_batches_of_different_files_are_different(left) -> None:
 
 
 def test_only_the_latest_batches_stay(left) -> None:
-    """The reader keeps as many batches as `keep` says; none by default."""
+    """The reader keeps as many batches as `keep` says; by default it keeps no batch."""
     file, _ = left(range(1, 5))
     for keep in (0, 1):
         reader = Reader(keep=keep)
@@ -41,7 +41,7 @@ def test_only_the_latest_batches_stay(left) -> None:
 
 
 def test_a_plan_is_read_whatever_its_hours(left) -> None:
-    """A stored plan is read again in full, even over several hours."""
+    """A stored plan is read again in full, even if its records are of several hours."""
     file, _ = left(range(1, 3), at=0)
     left_out = gather(file, 1, 5)
     assert (list(left_out.numbers), left_out.left_out()) == ([1, 2], (3, 4, 5))

@@ -1,4 +1,4 @@
-"""A shipper is killed at any step: its successor leaves no record out and sends none twice."""
+"""A shipper is killed at any step; the next shipper omits no record and sends no record twice."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def descriptors():
 
 
 def test_progress_that_cant_be_written_is_closed(disk, descriptors) -> None:
-    """Failed attempts to open the progress leave no descriptor open; with room it opens."""
+    """Failed attempts to open the progress leave no descriptor open; once there is space, the progress opens."""
     folder = disk / "outbox"
     folder.mkdir()
     before, kept = descriptors(), []
@@ -41,13 +41,13 @@ def test_progress_that_cant_be_written_is_closed(disk, descriptors) -> None:
         for _ in range(20):
             with pytest.raises(sqlite3.OperationalError) as error:
                 Progress(folder)
-            kept.append(error)  # as a pending log record does
+            kept.append(error)  # a pending log record keeps the error, too
         assert descriptors() == before
     Progress(folder).close()
 
 
 def test_a_spool_without_room_keeps_no_partial_copy(left, folder, disk, progress) -> None:
-    """If the spool has no room, the outbox keeps its files, its shipper goes on, and no partial copy is left."""
+    """If the spool has no space, the outbox keeps its files, its shipper goes on, and no partial copy is left."""
     file, _ = left(range(1, 20))
     shelf = disk / "spool"
     shelf.mkdir()
@@ -90,7 +90,7 @@ def test_a_segment_that_cant_be_written_leaves_nothing(disk, descriptors) -> Non
 
 
 def test_a_failed_quarantine_leaves_nothing(left, disk) -> None:
-    """A damaged record is quarantined whole once there is room, and leaves nothing before that."""
+    """A damaged record is quarantined whole once there is space; before that, no file is left."""
     file, _ = left(range(1, 4), caller="damage-me" * 1000)
     data = file.path.read_bytes()
     moved = disk / "outbox" / file.path.name
@@ -107,10 +107,10 @@ def test_a_failed_quarantine_leaves_nothing(left, disk) -> None:
 
 
 def test_shipping_frees_a_full_disk(disk, make_config, told, put, running, until) -> None:
-    """Shipping frees a disk that is full of records; records are then taken again, and each is shipped once."""
+    """Shipping frees a disk that is full of records; new records are then accepted, and each record is shipped once."""
     folder, sink = disk / "outbox", told()
     folder.mkdir()
-    Progress(folder).close()  # a shipper has run before
+    Progress(folder).close()  # the progress of an earlier shipper
     outbox, ids = Outbox(folder, most_bytes=10**9, file_bytes=200_000), []
     with contextlib.suppress(RecordUnavailable):
         while True:

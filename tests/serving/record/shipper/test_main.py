@@ -25,7 +25,7 @@ def handlers():
 @pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_shipper_once_all_is_shipped(number, make_config, left, tmp_path) -> None:
-    """A signal ends it with exit code 0 once all is shipped."""
+    """After a signal, the shipper ends with exit code 0 once all records are shipped."""
     left([1, 2])
     timer = threading.Timer(0.3, os.kill, (os.getpid(), number))
     timer.start()

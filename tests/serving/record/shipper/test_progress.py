@@ -31,7 +31,7 @@ def test_settling_moves_the_cursor_and_the_place_together(progress) -> None:
 
 
 def test_a_rewound_sink_begins_anew(progress) -> None:
-    """A sink is rewound even during a write, whose end then changes nothing."""
+    """A sink can be rewound during a write; the end of that write then changes nothing."""
     progress.intend("sink", PLAN)
     progress.settle("sink", PLAN, b"next")
     progress.intend("sink", PLAN._replace(first=6, last=9))

@@ -151,7 +151,7 @@ def test_a_file_of_noise_is_quarantined(folder, sweep, suffix) -> None:
 
 
 def test_an_interrupted_removal_is_completed(folder, sweep, clock) -> None:
-    """The rest of an interrupted removal is removed, but no new file and no file of others."""
+    """Files that an interrupted removal left are removed; new files and files of other kinds stay."""
     names = [f"{'a' * 32}.lock", f"{'b' * 32}.outbox-wal", f"{'c' * 32}.records.unfinished", "shipper.lock"]
     for name in names:
         (folder / name).touch()

@@ -25,7 +25,7 @@ def shipper(make_config):
 
 
 def test_records_of_running_writers_are_shipped(shipper, told, outbox, put, running, until) -> None:
-    """Records of running writers are shipped, also of those that start later."""
+    """Records of running writers are shipped, including writers that start later."""
     sink = told()
     running(shipper(sink, batch_seconds=0.05))
     ids = put(outbox, [1, 2])
@@ -80,7 +80,7 @@ def test_a_shipper_that_waits_can_be_ended(shipper, told, running, until) -> Non
 
 
 def test_the_end_waits_for_remaining_records(shipper, told, left, caplog) -> None:
-    """At its end the shipper ships all records, if there is time, and logs that none is left."""
+    """At its end the shipper ships all records, if there is time, and logs that no record is left."""
     caplog.set_level("INFO", "serving.record")
     _, ids = left(range(1, 30))
     sink = told()
@@ -109,7 +109,7 @@ def test_the_end_waits_for_a_writer_that_ends_too(shipper, told, outbox, put, ru
 
 
 def test_the_last_line_counts_remaining_records(shipper, told, left, down, caplog) -> None:
-    """The last line names the records and bytes that each sink lacks; other sinks get theirs."""
+    """The last line counts the records and bytes that each sink lacks; other sinks get their records."""
     _, ids = left(range(1, 4))
     bad, good = told("bad"), told("good")
     bad.before = down

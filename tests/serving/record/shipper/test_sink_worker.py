@@ -150,7 +150,7 @@ def test_a_refused_record_is_a_dead_letter(told, worker, left, folder) -> None:
     def refuse(segment) -> None:
         bad = {seq: "too odd" for seq in segment.numbers if seq in {2, 4}}
         if bad:
-            raise RecordRefused(dict([bad.popitem()]))  # one at a time: a second refusal finds the first's plan
+            raise RecordRefused(dict([bad.popitem()]))  # one record at a time, to refuse the first refusal's plan too
 
     sink = told()
     sink.before = refuse
@@ -168,7 +168,7 @@ def test_a_refused_record_is_a_dead_letter(told, worker, left, folder) -> None:
 
 
 def test_a_segment_of_dead_letters_alone_is_not_written(told, worker, left) -> None:
-    """A segment of refused records only is not written; the next one is."""
+    """A segment that has only refused records is not written; the next segment is."""
     left(range(1, 5))
     sink = told()
 
@@ -221,7 +221,7 @@ def test_an_undecodable_record_is_a_dead_letter(told, worker, outbox, put, folde
 
 
 def test_a_record_of_the_last_moment_is_shipped(told, worker, left, monkeypatch) -> None:
-    """A record that was written since the last look at the folder is shipped before the worker ends."""
+    """A record that was written after the folder was last read is shipped before the worker ends."""
     monkeypatch.setattr("customer_risk.serving.record.shipper.files._LOOK_SECONDS", 3600.0)
     sink = told()
     one = worker(sink)
@@ -298,7 +298,7 @@ def test_a_full_disk_keeps_records_until_dead_letters_can_be_written(told, worke
             raise RecordRefused({1: "no"})
 
     sink.before = refuse
-    (folder / "dead").write_bytes(b"")  # nothing can be written beneath it
+    (folder / "dead").write_bytes(b"")  # a file in place of the folder of dead letters
     with pytest.raises(OSError, match="dead"):
         worker(sink).step()
     (folder / "dead").unlink()
@@ -308,7 +308,7 @@ def test_a_full_disk_keeps_records_until_dead_letters_can_be_written(told, worke
 
 
 class Waits(Drain):
-    """A drain that notes each wait, and ends after some waits."""
+    """A drain that stores the length of each wait, and ends after `times` waits."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -321,7 +321,7 @@ class Waits(Drain):
         return False
 
     def wait(self, seconds: float) -> None:
-        """Note the time, without waiting."""
+        """Store the length of the wait, without waiting."""
         self.waits.append(seconds)
         if len(self.waits) == self._times:
             self.at = 0.0

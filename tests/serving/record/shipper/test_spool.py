@@ -53,7 +53,7 @@ def test_remaining_records_are_shipped_by_another_pod(told, left, down, ended, a
     """The pending plan is shipped first, then the rest, each record once; both folders are then empty."""
     _, ids = left(range(1, 8))
     sink = told()
-    sink.after = lambda segment: setattr(sink, "before", down) or down(segment)  # written, but nobody hears
+    sink.after = lambda segment: setattr(sink, "before", down) or down(segment)  # written, but the response is lost
     ended(sink, batch_records=3)
     assert not find_files(folder)
     assert len(sink.segments) == 1

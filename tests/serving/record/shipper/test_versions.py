@@ -15,7 +15,7 @@ from customer_risk.serving.record.sinks.settings import FolderSettings
 from customer_risk.serving.record.sinks.verification import verify
 
 (OLD,) = (Path(__file__).parents[3] / "data" / "version-1" / "outbox").iterdir()
-OLD_SUFFIXES = {".outbox", ".lock"}  # of files in the outbox that earlier releases read, lock and remove
+OLD_SUFFIXES = {".outbox", ".lock"}  # suffixes of the files that earlier releases read, lock and remove
 
 
 def ids(folder: Path) -> list[str]:

@@ -75,7 +75,7 @@ def test_rows_with_long_names_are_the_same_as_documents(samples) -> None:
 
 @pytest.mark.parametrize("writer", ["parquet", "rows"])
 def test_a_record_with_a_value_that_no_column_takes_is_refused(samples, writer) -> None:
-    """A batch with a value that no column takes is refused, and rows name the record."""
+    """A batch with a value that its column can't hold is refused; the error of rows names the record."""
     records = [samples.record(n) for n in range(200)]
     records[150] = msgspec.structs.replace(records[150], took=2**63)
     batch = RecordBatch(records, {records[0].names: samples._NAMES})

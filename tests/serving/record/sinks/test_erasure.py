@@ -197,12 +197,12 @@ def test_a_repeated_erasure_completes_a_crashed_one(chained, stored, tmp_path, s
     except Killed:
         assert lives < 11
     else:
-        # the lock, two segments written with their salts, an erasure, two deleted with their salts, and the lock
+        # create the lock, two segments with salts, and an erasure; delete two segments with salts, and the lock
         assert lives >= 11
     run(stored, samples.record(3).customer_id, take_lock=True)
     run(stored, someone)
     report = verify(stored)
-    problems = [each for each in report.problems if "is stored 2 times" not in each]  # in both chains, on purpose
+    problems = [each for each in report.problems if "is stored 2 times" not in each]  # both chains have each
     assert (problems, report.records, report.segments) == ([], 8, 2)
     assert someone not in everything(stored).decode()
     assert samples.record(3).customer_id not in everything(stored).decode()

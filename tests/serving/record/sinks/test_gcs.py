@@ -1,4 +1,4 @@
-"""The bucket's sink with servers that refuse, hang or answer nonsense; tests/system has a working one."""
+"""The bucket's sink with servers that refuse, hang or send invalid responses; tests/system has a working server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.http_server import serving
 
 
 class Server:
-    """What a server answers to every request, with `granted` rights, and the requests that it got."""
+    """The answer of a server to every request, the rights that it has `granted`, and the requests that it got."""
 
     def __init__(self) -> None:
         self.status, self.body, self.endpoint = 200, b"{}", ""
@@ -31,7 +31,7 @@ class Server:
         self.asked: list[str] = []
 
     def answer(self, request, _: bytes) -> tuple[int, object]:
-        """Answer as the test says."""
+        """Store the request; return the rights or the answer that the test set."""
         self.asked.append(f"{request.command} {request.path}")
         return self.status, {"permissions": self.granted} if "testPermissions" in request.path else self.body
 

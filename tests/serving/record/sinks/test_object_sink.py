@@ -147,7 +147,7 @@ def test_a_deleted_object_is_gone(objects) -> None:
 
 @pytest.mark.parametrize("key", ["../x", "dt=1/../../x", "/etc/passwd"])
 def test_no_key_leaves_the_folder(objects, key) -> None:
-    """A key that leads out of the folder is refused: keys of forged manifests may."""
+    """A key that leads out of the folder is refused, since a forged manifest may name one."""
     for act in (objects.get, objects.delete, lambda key: objects.create(key, b""), lambda key: list(objects.list(key))):
         with pytest.raises(ValueError, match="not a key"):
             act(f"{key}/")

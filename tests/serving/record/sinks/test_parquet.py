@@ -67,7 +67,7 @@ def earlier(tmp_path: Path, documents) -> tuple[bytes, list[dict[str, object]]]:
 
 
 def test_segments_of_earlier_releases_are_read(earlier) -> None:
-    """Columns that an earlier release didn't write have the values that it meant, and the file is exact."""
+    """Columns that an earlier release didn't write get the values that it implied, and the file is exact."""
     data, stored = earlier
     assert Parquet().decode(data) == stored
     Parquet().check_exact(data, stored)
@@ -75,7 +75,7 @@ def test_segments_of_earlier_releases_are_read(earlier) -> None:
 
 @pytest.mark.parametrize("change", ["* EXCLUDE (segment)", "*, 1 AS more", "* REPLACE ('2' AS action_rule)"])
 def test_a_file_with_other_columns_is_not_exact(tmp_path: Path, documents, change) -> None:
-    """A column of the first release that is missing, an unknown one, and one of another type are found."""
+    """A missing column of the first release, an unknown column and a column of another type are found."""
     whole, path = tmp_path / "whole", tmp_path / "changed"
     whole.write_bytes(Parquet().encode(documents))
     duckdb.read_parquet(str(whole)).project(change).write_parquet(str(path))

@@ -35,7 +35,7 @@ def test_a_proof_is_made_of_every_field() -> None:
     added = {*ADDED_KEPT, *ADDED_PERSONAL}
     assert {*KEPT, *PERSONAL, *NUMBERS, CUSTOMER} | added == set(Record.__struct_fields__)
     assert added == ADDED.keys()
-    blank = erased_values(Document).keys() - {"transactions"}  # which `encoded` begins with
+    blank = erased_values(Document).keys() - {"transactions"}  # `encoded` begins with their number
     assert {*PERSONAL, *ADDED_PERSONAL, *NUMBERS, CUSTOMER} - {"names"} == blank
 
 
@@ -71,7 +71,7 @@ def test_a_proof_depends_on_every_field(samples, change) -> None:
 
 
 def test_documents_of_earlier_releases_keep_their_proof(samples) -> None:
-    """A document without the added fields has the same proof as one with the values that its release meant."""
+    """A document without the added fields has the same proof as one with the values that its release implied."""
     (document,) = samples.segment(2, 2).documents
     document |= ADDED
     salts = Salts.new()
@@ -116,7 +116,7 @@ def test_a_proof_equals_an_independent_hash(samples, added) -> None:
     ids=str,
 )
 def test_an_invalid_document_has_no_proof(samples, wrong) -> None:
-    """A document that no record has is refused, so that an erasure can't add data that no hash covers."""
+    """A document that isn't a valid record is refused, so that an erasure can't add data that no hash covers."""
     (document,) = samples.segment(1, 1).documents
     with pytest.raises(ValueError, match=r"record|array"):
         prove([document | wrong], Salts.new())

@@ -17,7 +17,7 @@ from customer_risk.serving.record.sinks.ndjson import Lines
 from customer_risk.serving.record.sinks.object_sink import ObjectSink
 from customer_risk.serving.record.sinks.search import find
 
-START = dt.datetime(2026, 3, 4, 5, 6, 7, 80_900, tzinfo=dt.UTC)  # of the samples, a second apart
+START = dt.datetime(2026, 3, 4, 5, 6, 7, 80_900, tzinfo=dt.UTC)  # sample n is n seconds later
 
 
 class Counting(LocalObjects):
@@ -95,7 +95,7 @@ def test_segments_that_ended_before_are_not_read(hours) -> None:
 
 @pytest.mark.parametrize("runs", [((1, 1), (2, 2), (3, 4)), ((1, 2), (3, 4))])
 def test_records_from_before_the_clock_went_back_are_found(stored, samples, runs) -> None:
-    """A segment is read if the file's next one begins hours earlier, also if it has records of two hours."""
+    """A segment is read if the file's next segment begins hours earlier, also if it has records of two hours."""
     sink = ObjectSink("folder", stored, Lines().encode, ".ndjson.gz", "a" * 32)
     ats = [START + dt.timedelta(hours=hours) for hours in (-5, 0, -6, -6)]
     documents = [

@@ -95,7 +95,7 @@ def alter(objects, key: str) -> None:
     ids=["missing segment", "altered segment", "added segment", "altered manifest", "torn manifest", "lost manifests"],
 )
 def test_a_changed_object_is_found(chained, stored, change, found) -> None:
-    """A missing, altered or added object is named with what is wrong, and nothing else is."""
+    """A missing, altered or added object is named with what is wrong, and no other object is named."""
     chained(*((number, number) for number in range(1, 6)))
     keys = segments(stored)
     change(stored, keys)
@@ -109,7 +109,7 @@ def test_a_shortened_chain_is_found_by_its_known_end(chained, stored) -> None:
     before = chained((1, 3), (4, 4))
     end = chained((5, 6))
     assert verify(stored, ends={SHIPPER: end}).ok
-    assert verify(stored, ends={SHIPPER: before}).ok  # its shipper has gone on since
+    assert verify(stored, ends={SHIPPER: before}).ok  # the shipper has shipped more since then
     stored.delete(segments(stored)[2])
     stored.delete(manifest_key(SHIPPER, 2))
     assert verify(stored).ok
@@ -385,7 +385,7 @@ def test_an_erasure_that_is_not_in_the_chain_is_found(chained, stored) -> None:
 
 @pytest.mark.usefixtures("erased")
 def test_an_older_erasure_that_the_chain_does_not_name_is_found(stored) -> None:
-    """An older erasure that the chain's first doesn't name is found."""
+    """An older erasure that the chain's first erasure doesn't name is found."""
     key = "erasures/0198a1b2-c3d4-7e5f-8a9b-000000000001.json"
     stored.create(key, encode(Erasure(id="x", at="", by="", why="", legal_basis="", customer="", replaced=())))
     assert verify(stored).problems == (f"{key}: it isn't in the chain of erasures: it was altered or added.",)
@@ -445,7 +445,7 @@ def test_a_record_of_an_earlier_release_verifies(stored) -> None:
 
 @pytest.mark.usefixtures("erased")
 def test_the_first_erasure_of_the_chain_names_older_ones(stored, samples) -> None:
-    """Older erasures that the chain's first names are valid; if they are altered or removed, that is found."""
+    """Older erasures that the chain's first erasure names are valid; if they are altered or removed, that is found."""
     older(stored)
     now = dt.datetime(2026, 3, 6, tzinfo=dt.UTC)
     assert erase(stored, samples.record(4).customer_id, by="dpo", why="asked", now=now).n == 0

@@ -1,4 +1,4 @@
-"""The responses to an append that BigQuery documents, given by a server of the test."""
+"""Responses to an append as BigQuery documents them, from a server that the test runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _APPEND = "/google.cloud.bigquery.storage.v1.BigQueryWrite/AppendRows"
 
 
 class Server(grpc.GenericRpcHandler):
-    """Answers every append with the result of `say(request)`: a response, a status code to end with, or nothing."""
+    """Answers every append with the result of `say(request)`: a response, a status code to end with, or no response."""
 
     def __init__(self) -> None:
         self.say = lambda _: types.AppendRowsResponse()
@@ -63,7 +63,7 @@ def settings(listening) -> BigQuerySettings:
 
 @pytest.fixture
 def appended(listening, settings):
-    """Return a function that appends two rows and returns their fate."""
+    """Return a function that appends two rows and returns the `Fate` of the append."""
 
     def run(said) -> Fate:
         listening[0].say = lambda _: said
@@ -106,7 +106,7 @@ def test_accepted_rows_are_written(appended, listening) -> None:
     ids=str,
 )
 def test_the_reason_of_an_offset_error_is_read(appended, said, fate) -> None:
-    """The reason is read from the response or from the call's end, whatever its code."""
+    """The reason is read from the response or from the status that ends the call, whatever the code."""
     assert appended(said) is fate
 
 

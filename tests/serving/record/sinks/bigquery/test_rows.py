@@ -83,7 +83,7 @@ def test_rows_are_the_same_at_every_attempt(shape, samples) -> None:
     ids=str,
 )
 def test_an_invalid_value_is_refused(shape, samples, wrong) -> None:
-    """A value of another type, an unknown field, a missing one or one that is too large is refused."""
+    """A value of another type, an unknown field, a missing field or a value that is too large is refused."""
     document = samples.document_of(samples.record(1)) | wrong
     with pytest.raises(ValueError, match="not a row of the table"):
         shape.row(document)

@@ -28,7 +28,7 @@ def _changed(name: str, **changes) -> tuple[Column, ...]:
 
 
 def test_every_field_of_a_document_has_its_column(samples) -> None:
-    """Every field, also a nested one, has a column; the model's two are columns at the top for clustering."""
+    """Every field, also a nested one, has a column; the model's two fields are top-level columns, for clustering."""
     document = samples.document_of(samples.record(1))
     flat = {name for name in document if name != "model"} | {f"model_{name}" for name in document["model"]}
     assert set(BY_NAME) == flat
@@ -37,7 +37,7 @@ def test_every_field_of_a_document_has_its_column(samples) -> None:
 
 
 def test_partitions_and_clusters_have_valid_types() -> None:
-    """Partitions are by a required timestamp, clusters by text at the top."""
+    """The table is partitioned by a required timestamp and clustered by top-level text columns."""
     assert (BY_NAME[PARTITIONED_BY].type, BY_NAME[PARTITIONED_BY].mode) == ("TIMESTAMP", "REQUIRED")
     assert all((BY_NAME[name].type, BY_NAME[name].mode) == ("STRING", "REQUIRED") for name in CLUSTERED_BY)
 
