@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints the size of an image and of its largest parts: scripts/image/report.py IMAGE [--json].
 
-"Unpacked" is the size of the files; "compressed" is the size of all layers in a registry, those of the base included.
+"Unpacked" is the size of the files; "compressed" is the size of all layers in a registry, with those of the base image.
 Sizes are in MB of 10^6 bytes, as in Docker. It needs only Python and a docker command (the variable DOCKER).
 """
 
@@ -44,7 +44,7 @@ def layer(path: Path) -> tuple[int, Counter[str]]:
             if each.isreg():
                 parts[part_of(each.name)] += each.size
     with path.open("rb") as file:
-        if file.read(2) == b"\x1f\x8b":  # the engine stores it compressed
+        if file.read(2) == b"\x1f\x8b":  # the engine stores this layer compressed
             return path.stat().st_size, parts
         file.seek(0)
         packer, size = zlib.compressobj(6, wbits=31), 0

@@ -87,7 +87,7 @@ def main() -> None:
     bill["dependencies"] = [each for each in bill.get("dependencies", []) if each["ref"] != "root-component"]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(bill, indent=1), encoding="utf-8")
-    print(f"{out}: {packages} Python packages, {len(bill['components']) - packages} Debian packages")  # noqa: T201  what it is for
+    print(f"{out}: {packages} Python packages, {len(bill['components']) - packages} Debian packages")  # noqa: T201  the command's result
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001  a folder of commands
-"""Imports every module that serving can import, also within functions; a missing module fails the image's build.
+"""Imports every module that serving can import, also inside functions. If one is missing, the image's build fails.
 
 The image's own Python runs it (scripts/image/compile), and the image keeps the bytecode that it writes. It also checks
 that libraries used only by training are absent.

@@ -1,8 +1,8 @@
 """Packs a record's numbers exactly: the features, and the customer that they were computed from.
 
-    count of features, count of rows   4 bytes each, little-endian, as all numbers here
+    count of features, count of rows   4 bytes each, little-endian, like all numbers here
     kind of the customer               1 byte: `_NOTHING`, `_CUSTOMER` with its options, or `_AS_IT_IS`
-    features                           a value each
+    features                           one value for each
     the customer                       see `_put_all`
 
 A value takes one byte if it is a whole number below 240 or missing, two to seven bytes if it is a multiple of 0.01, and
@@ -284,7 +284,7 @@ def _put_header(values: NDArray[np.float64], rows: Any, kind: Any, out: NDArray[
 def _put_number(number: Any, width: Any, out: NDArray[np.uint8], at: Any) -> Any:
     """Write `width` bytes of a number, and overwrite the rest of the eight bytes from `at` on; return where it ends.
 
-    The compiler makes one store of the eight bytes; it can't if an index may be negative, so indices are unsigned.
+    The indices are unsigned: the compiler can't write the eight bytes in one store if an index may be negative.
     """
     first = np.uint64(at)
     out[first] = number & 255
@@ -430,7 +430,7 @@ def _get_profile(data: NDArray[np.uint8], at: Any, profile: NDArray[np.int32]) -
 
 @compiled
 def _is_growing(ids: NDArray[np.int64]) -> bool:
-    for row in range(ids.size):  # noqa: SIM110  compiled code takes no generators
+    for row in range(ids.size):  # noqa: SIM110  compiled code can't use generators
         if ids[row] != row:
             return False
     return True
@@ -438,7 +438,7 @@ def _is_growing(ids: NDArray[np.int64]) -> bool:
 
 @compiled
 def _are_near(created: NDArray[np.int64], completed: NDArray[np.int64]) -> bool:
-    """Return whether the difference between any two times fits into 64 bits; missing ones don't count."""
+    """Return whether the difference between any two times fits into 64 bits; missing times are ignored."""
     for row in range(created.size):
         if not -_FAR < created[row] < _FAR or not (completed[row] == NEVER or -_FAR < completed[row] < _FAR):
             return False
@@ -447,7 +447,7 @@ def _are_near(created: NDArray[np.int64], completed: NDArray[np.int64]) -> bool:
 
 @compiled
 def _fit_in_one(state: NDArray[np.int8], type_: NDArray[np.int8], direction: NDArray[np.int8]) -> bool:
-    for row in range(state.size):  # noqa: SIM110  compiled code takes no generators
+    for row in range(state.size):  # noqa: SIM110  compiled code can't use generators
         if not (0 <= state[row] < 8 and 0 <= type_[row] < 16 and 0 <= direction[row] < 2):
             return False
     return True

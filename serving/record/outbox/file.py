@@ -37,16 +37,16 @@ class OutboxFile(Protocol):
         """Whether a process still writes the file."""
 
     def last(self) -> int:
-        """Return the number of the last record, 0 if there is none; in a damaged file, the last readable one counts."""
+        """Return the number of the last record, 0 without records; in a damaged file, of the last readable record."""
 
     def read(self, after: int, most: int) -> list[NumberedRecord]:
         """Return the records with numbers above `after`, in order, without damaged ones.
 
-        At most `most` numbers are tried.
+        Tries at most `most` numbers.
         """
 
     def names(self, names_hash: str) -> tuple[str, ...]:
-        """Return the features' names with a hash; raises KeyError if the file doesn't have them."""
+        """Return the features' names by their hash; raises KeyError if the file doesn't have them."""
 
     def whole(self) -> bool:
         """Read the whole file; return whether all of it can be read."""

@@ -2,7 +2,7 @@
 
 The kernel has all bytes that a process wrote to the mapping, so they survive a kill of the process. A frame begins at
 a multiple of 8 bytes. Its content follows a length, a checksum, a number and a kind. The header has the end of the
-committed frames, which the writer updates last: while a process writes the file, frames after this end don't count.
+committed frames, which the writer updates last: while a process writes the file, frames after this end are ignored.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def committed_end(header: bytes) -> int:
 
 
 def frame_at(data: memoryview, place: int, seed: int) -> Frame | None:
-    """Return the frame that begins at `place`; None if there is none, or if it is cut or altered."""
+    """Return the frame that begins at `place`, or None if it is missing, cut or altered."""
     start = place + FRAME.size
     if start > len(data):
         return None

@@ -39,8 +39,9 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     """One decision, or one request refused for its input; add new fields at the end, with a default.
 
     version           of these fields
-    record_id         the decision's id; a refusal's own
-    at, took          microseconds since 1970; from the whole body to the decision, -1 where unknown
+    record_id         the decision's id; in a refusal, an id of its own
+    at                microseconds since 1970
+    took              microseconds from the complete body to the decision; -1 if unknown
     route, caller     path of the request, and the caller that the token names
     trace             of the caller, 32 hexadecimal digits or empty
     customer_id       as given or as a keyed hash; empty in a refusal
@@ -199,7 +200,7 @@ def encode(record: Record) -> bytes:
     values = values_of(record)
     try:
         customer = unpack(record.encoded) if record.encoded else None
-    except ValueError:  # of an install whose profiles have other columns
+    except ValueError:  # written by an install whose profiles have other columns
         numbers = compact.pack_as_it_is(values, record.encoded)
     else:
         numbers = compact.pack(values, customer)
@@ -279,7 +280,7 @@ def _last_fields(
     whole = [astuple(reason) for reason in reasons]
     if (
         reasons and type(reasons[0]) is not Reason and any(UNSET in fields for fields in whole)
-    ):  # a model's reason has all
+    ):  # a model's reason has all fields
         return (), warnings, names, numbers, history_complete, reasons
     return whole, warnings, names, numbers, history_complete, ()
 
@@ -299,7 +300,7 @@ def pack(encoded: Encoded) -> bytes:
 
 
 def unpack(packed: bytes) -> Encoded:
-    """Return the customer in bytes of `pack`; raises ValueError for other bytes."""
+    """Return the customer that `pack` wrote; raises ValueError for other bytes."""
     rows, width = int.from_bytes(packed[:4], "little"), 4 * len(PROFILE)
     if len(packed) != 4 + width + rows * (4 + 8 * len(_WIDE) + len(_NARROW)):
         raise ValueError("not a packed customer")
@@ -321,7 +322,7 @@ def values_of(record: Record) -> NDArray[np.float64]:
 
 
 def rows_of(record: Record) -> int:
-    """Return the number of transactions that a decision rests on; 0 if features were given."""
+    """Return the number of transactions that a decision is based on; 0 if features were given."""
     return int.from_bytes(record.encoded[:4], "little")
 
 
@@ -338,7 +339,7 @@ def document(record: Record, names: Sequence[str]) -> dict[str, Any]:
     )
     fields = msgspec.to_builtins(made).items()
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in fields}
-    plain["features"] = [  # in the form of FeatureValue; a hundred structs would cost half as much again
+    plain["features"] = [  # in the form of FeatureValue; a hundred structs would increase the cost by half
         {"name": name, "value": None if math.isnan(value) else value}
         for name, value in zip(names, values_of(record).tolist(), strict=True)
     ]

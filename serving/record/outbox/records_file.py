@@ -64,7 +64,7 @@ class RecordsFile:
             return _locked(descriptor)
 
     def last(self) -> int:
-        """Return the number of the last record, 0 if there is none; in a damaged file, the last readable one counts."""
+        """Return the number of the last record, 0 without records; in a damaged file, of the last readable record."""
         with self._lock, self._opened() as descriptor:
             self._find(descriptor)
             return len(self._starts)
@@ -83,7 +83,7 @@ class RecordsFile:
             return [kept for seq in seqs if (kept := self._sound(seq, data, first)) is not None]
 
     def names(self, names_hash: str) -> tuple[str, ...]:
-        """Return the features' names with a hash; raises KeyError if no file of the folder has them."""
+        """Return the features' names by their hash; raises KeyError if no file of the folder has them."""
         with self._lock:
             if names_hash not in self._names:
                 with self._opened() as descriptor:
@@ -144,7 +144,7 @@ class RecordsFile:
         self._lost_names.add(names_hash)
 
     def _find(self, descriptor: int) -> None:
-        """Find the frames after the last call's: the committed ones, or all if no process writes the file."""
+        """Find the frames after those of the last call: the committed ones, or all if no process writes the file."""
         if self._complete:
             return
         alive, size = _locked(descriptor), os.fstat(descriptor).st_size
@@ -185,7 +185,7 @@ class RecordsFile:
         return time.monotonic() - self._doubt[1] < _DOUBT_SECONDS
 
     def _skip(self, data: memoryview, place: int, committed: int) -> int | None:
-        """Skip the damaged bytes at `place`; return where to read on, or None if the rest isn't damaged.
+        """Skip the damaged bytes at `place`; return where to continue, or None if the rest isn't damaged.
 
         After the place `committed`, the rest is unused space, or a frame whose writer was killed.
         """

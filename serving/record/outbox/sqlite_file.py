@@ -45,7 +45,7 @@ class SqliteFile:
         return False
 
     def last(self) -> int:
-        """Return the number of the last record, 0 if there is none; in a damaged file, the last readable one counts."""
+        """Return the number of the last record, 0 without records; in a damaged file, of the last readable record."""
         try:
             with self._base() as base:
                 return int(base.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()[0])
@@ -66,7 +66,7 @@ class SqliteFile:
         return [NumberedRecord(seq, body) for seq, total, body in rows if self._sound(seq, total, body)]
 
     def names(self, names_hash: str) -> tuple[str, ...]:
-        """Return the features' names with a hash; raises KeyError if the file doesn't have them."""
+        """Return the features' names by their hash; raises KeyError if the file doesn't have them."""
         if names_hash not in self._names:
             try:
                 with self._base() as base:
@@ -99,7 +99,7 @@ class SqliteFile:
         return self.size()
 
     def shrink(self) -> None:
-        """Do nothing: SQLite allocates space when it is used."""
+        """Do nothing: SQLite allocates space only when it writes."""
 
     def remove(self) -> None:
         """Delete the file, its write-ahead log and its lock."""

@@ -35,11 +35,11 @@ from customer_risk.serving.record.outbox.frames import (
     seed_of,
 )
 
-UNFINISHED: Final = ".unfinished"  # after the name of a file that is being made
+UNFINISHED: Final = ".unfinished"  # suffix of the name of a file that is being made
 _TICK_SECONDS: Final = 1.0  # between two measurements of the folder, and between two tries after a failure
 _LEAST_BYTES: Final = 256 * 1024  # of a file: with smaller files, each request would fail on a nearly full disk
 _FILE_SECONDS: Final = 3600.0  # age at which the next file is begun, so that the shipper can remove this one
-_POPULATED_BYTES: Final = 128 * 1024  # at once: the GIL is held meanwhile
+_POPULATED_BYTES: Final = 128 * 1024  # in one call, which holds the GIL
 _POPULATE_WRITE: Final = 23  # MADV_POPULATE_WRITE: Linux 5.14 or later
 _FULL: Final = "the outbox is full"
 _NO_SPACE: Final = {errno.ENOSPC, errno.EDQUOT}

@@ -65,7 +65,7 @@ class Reader:
         self._latest: deque[tuple[str, Batch]] = deque(maxlen=keep)
 
     def next(self, file: OutboxFile, first: int, last: int, *, most_bytes: int) -> Batch:
-        """Read a batch that begins with `first`, as `gather` does, or return one that another worker got."""
+        """Read a batch that begins with `first`, as `gather` does, or return one that another worker read."""
         with self._lock:
             for source, batch in self._latest:
                 if source == file.source and batch.first == first and batch.last <= last:

@@ -1,4 +1,4 @@
-"""Dead letters: records that a sink refused for good, each with the reason."""
+"""Dead letters: records that a sink refused permanently, each with the reason."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Files:
         if file.source in self._ended:
             return self._ended[file.source]
         try:
-            alive = file.alive  # first: only without a writer is the last record final
+            alive = file.alive  # read before `last`: the last record is final only if no writer exists
             seen = Seen(file, alive, file.last())
         except Exception as error:  # noqa: BLE001  an error of one file must not stop the others
             if file.path.exists() and file.source not in self._unreadable:

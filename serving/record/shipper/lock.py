@@ -25,7 +25,7 @@ class Lock:
             return False
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(file).st_ino == self._path.stat().st_ino:  # else its holder removed it with the folder
+            if os.fstat(file).st_ino == self._path.stat().st_ino:  # otherwise its holder removed it with the folder
                 self._file = file
                 return True
         except (BlockingIOError, FileNotFoundError):

@@ -1,4 +1,4 @@
-"""The shipper's process, `python -m customer_risk.serving.record.shipper.main`; its input begins with its config."""
+"""The shipper's process, `python -m customer_risk.serving.record.shipper.main`; the first input line is its config."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = logging.getLogger("serving.record")
 def run(config: ShipperConfig, *, end_with_input: bool = False) -> int:
     """Ship until SIGTERM or SIGINT; return 1 if records are left, else 0. Call it from the main thread.
 
-    With `end_with_input`, the end of standard input ends it too. Raises ConfigError if a sink can't work.
+    With `end_with_input`, it also ends at the end of standard input. Raises ConfigError if a sink can't work.
     """
     shipper = Shipper(config)
 
@@ -61,7 +61,7 @@ def main() -> None:
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=ShipperConfig)
     configure(config.logs)
     os.nice(5)  # requests have priority
-    gc.set_threshold(200_000, 20, 100)  # a batch has some 100,000 live objects; this ships 10% faster
+    gc.set_threshold(200_000, 20, 100)  # a batch has about 100,000 live objects; shipping is 10% faster
     try:
         code = run(config, end_with_input=True)
     except CustomerRiskError as error:

@@ -153,13 +153,13 @@ class Progress:
         """Return the number of the last record of a file that is settled for a sink; 0 before the first."""
         found = self._cursors.get((sink, source))
         if found is None:
-            with self._lock:  # held until the cursor is cached, or another thread's change would be missed
+            with self._lock:  # held until the cursor is cached: otherwise another thread's change would be missed
                 row = self._ask("SELECT seq FROM cursor WHERE sink = ? AND source = ?", sink, source)
                 found = self._cursors[sink, source] = row[0] if row else 0
         return found
 
     def plan(self, sink: str) -> Plan | None:
-        """Return the plan of a sink's next write, None if there is none."""
+        """Return the plan of a sink's next write, or None without a plan."""
         row = self._one("SELECT source, first, last, left_out, place FROM plan WHERE sink = ?", sink)
         return None if row is None else Plan(row[0], row[1], row[2], tuple(json.loads(row[3])), row[4])
 
@@ -207,7 +207,7 @@ class Progress:
         return row[0] if row else 0
 
     def done(self, source: str, now: float) -> float:
-        """Return when a file was first found done; `now` if this is the first time."""
+        """Return the time when a file was first found done; `now` if this is the first time."""
         if source not in self._done:
             row = self._one("SELECT at FROM done WHERE source = ?", source)
             if row is None:
@@ -259,7 +259,7 @@ class Progress:
 
 
 def read_end(folder: Path, sink: str) -> tuple[str, bytes]:
-    """Return a shipper's identity and the place after a sink's last write, each empty if unknown; change nothing.
+    """Return a shipper's identity and the place after a sink's last write, each empty if unknown; only read.
 
     Raises sqlite3.DatabaseError if the progress can't be read.
     """

@@ -56,7 +56,7 @@ class Shipper:
         self._damaged = 0
         self._orderly = True
         self._children: dict[Path, tuple[Shipper, threading.Thread]] = {}
-        self._past = Status(at=0.0)  # of children that have ended
+        self._past = Status(at=0.0)  # sum of the children that have ended
         self._adopting = -_ADOPT_SECONDS
         self.status = Status(at=0.0)
         self.ending = Drain()
@@ -177,8 +177,8 @@ class Shipper:
                 status.sinks[name].add(sink)
             self.status = status
             status.write(self._folder)
-        except (OSError, sqlite3.Error):  # such as a full disk, which the workers will empty
-            if self._orderly:  # logged once: every second would hide other lines
+        except (OSError, sqlite3.Error):  # such as a full disk, until the workers free space
+            if self._orderly:  # log once: a line each second would hide other lines
                 _log.exception("the outbox can't be cleaned or measured; the shipper tries again every second")
             self._orderly = False
         else:

@@ -40,7 +40,7 @@ class Counts:
 
 
 class Drain:
-    """When to end: after `stopping` is set, once all is shipped; at `at` (time.monotonic()) in any case."""
+    """When to end: once all is shipped after `stopping` is set, at the latest at `at` (time.monotonic())."""
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
@@ -53,7 +53,7 @@ class Drain:
 
     @property
     def over(self) -> bool:
-        """Whether the time is over."""
+        """Whether the time `at` is reached."""
         return time.monotonic() >= self.at
 
 
@@ -82,9 +82,9 @@ class SinkWorker:
         self._settings = settings
         self._damaged = damaged
         self._reader = reader or Reader()
-        self._kept: tuple[Plan, Batch] | None = None  # so that a repeated write doesn't read again
+        self._kept: tuple[Plan, Batch] | None = None  # so that a repeated write doesn't read the file again
         self._waiting: dict[str, tuple[int, float]] = {}
-        self._turn = ""  # the file that was served last
+        self._turn = ""  # the file whose batch was planned last
         self._lost = isinstance(sink, Recoverable) and progress.lost(sink.name)
         self._idle = min(max(settings.batch_seconds / 4, _IDLE_SECONDS[0]), _IDLE_SECONDS[1])
 

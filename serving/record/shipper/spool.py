@@ -1,4 +1,4 @@
-"""The spool: a folder to which an ending pod moves its unshipped outbox, for another pod's shipper.
+"""The spool: a folder to which a pod that ends moves its unshipped outbox, for another pod's shipper.
 
 Each folder of the spool is a whole outbox with its progress and its shipper's identity. It is copied under a temporary
 name and then renamed. From then on the copy is valid, and the original is removed.

@@ -87,7 +87,7 @@ class Status(msgspec.Struct, kw_only=True):
 
 
 def read(folder: Path) -> Status:
-    """Return the last status of an outbox's shipper; raises ConfigError if there is none."""
+    """Return the last status of an outbox's shipper; raises ConfigError if it is missing."""
     try:
         return msgspec.json.decode((folder / NAME).read_bytes(), type=Status)
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Anchors: the ends of a sink's chains at some time, stored outside the reach of those who can write to the sink.
+"""Anchors: the ends of a sink's chains at some time, stored where those who can write to the sink can't change them.
 
 In a log, an anchor is the label `anchor` of a line. In a store, it is an object that is written once,
 `anchors/<time>-<sink>-<shipper>.json`.

@@ -38,7 +38,7 @@ class Block:
 class RecordBatch(Sequence[dict[str, Any]]):
     """Records in order, with the names of their features by hash.
 
-    As a sequence, it has the records' documents; each is made when it is accessed. Raises ValueError if a record's
+    As a sequence, it has the records' documents; each document is made on access. Raises ValueError if a record's
     features and names differ in number. The caller must check that times are valid.
     """
 
@@ -110,7 +110,7 @@ class RecordBatch(Sequence[dict[str, Any]]):
 
     def _document(self, place: int, features: Any, encoded: bytes) -> Document:
         record = self.records[place]
-        fields: list[Any] = [*astuple(record)]  # in the order of a document's fields, except for the next ones
+        fields: list[Any] = [*astuple(record)]  # in the order of a document's fields; the next lines replace the others
         fields[_NAMES : _NAMES + 3] = features, rows_of(record), encoded
         fields[_MODEL : _MODEL + 2] = [ModelName(record.model, record.model_version)]
         fields[_AT] = self.times[place]

@@ -1,4 +1,4 @@
-"""Erases a person's data from stored records, but not that there was a decision.
+"""Erases a person's data from stored records, and keeps the fact that there was a decision.
 
 First, segments without the data are written, with their remaining salts. Then the erasure is written as the next one
 in the chain of erasures. Then the old segments are deleted.
@@ -70,7 +70,7 @@ def erase(
     take_lock: bool = False,
     skipped: Skipped | None = None,
 ) -> Erasure:
-    """Replace every segment with a customer's records by one without their data; `customer_id` as recorded.
+    """Replace every segment with a customer's records by one without their data; `customer_id` is the recorded id.
 
     An erasure that was interrupted is completed by the next one. Segments that no manifest names yet aren't changed,
     because their shipper may write them again; they are returned as `waiting`. If the customer has no records, nothing
@@ -111,7 +111,7 @@ class _Attempt:
         self._skipped = skipped
         self._lock = lock
         self._forms = Forms()
-        # Read this before listing the segments: a segment that gets its manifest later counts as unnamed.
+        # Read the manifests before listing the segments: a segment that gets its manifest later counts as unnamed.
         self._named = {manifest.key for _, manifest, _ in manifests(objects) if manifest is not None}
         self._before = erasures(objects)
         self._gone: set[str] = set()
@@ -161,7 +161,7 @@ class _Attempt:
     def _end(self, erasure: Erasure, each: Replaced) -> bool:
         """Delete a replaced segment once the new one exists; return False if the old one must be read but can't be."""
         if each.new_key not in self._gone and self._objects.get(each.new_key) is None:
-            data = self._objects.get(each.old_key)  # a concurrent erasure deleted the new one
+            data = self._objects.get(each.old_key)  # a concurrent erasure deleted the new segment
             documents = None if data is None else decode_or_skip(self._forms, each.old_key, data, self._skipped)
             if documents == []:
                 return False
@@ -204,7 +204,7 @@ class _Attempt:
             try:
                 salts = salts.blank(documents, places, n)
             except (ValueError, KeyError, TypeError):
-                salts = None  # the salts were altered: verification reports it, and the erasure goes on
+                salts = None  # the salts were altered: verification reports this; the erasure continues
         new = self._forms.encode(key, _blanked(documents, places))
         return _Rewritten(_renamed(key, digest(new)), new, salts)
 
@@ -214,11 +214,11 @@ class _Attempt:
             self._once(salts_key(new.key), new.salts.encode())
 
     def _once(self, key: str, data: bytes) -> None:
-        if not self._objects.create(key, data) and self._objects.get(key) != data:  # a crash left it
+        if not self._objects.create(key, data) and self._objects.get(key) != data:  # a crashed attempt may have left it
             raise SinkUnavailable(f"{key} exists with other bytes.", remedy="Verify the record.")
 
     def _delete(self, key: str) -> None:
-        self._objects.delete(salts_key(key))  # first: as long as the segment exists, the erasure is incomplete
+        self._objects.delete(salts_key(key))  # salts first: while the segment exists, the erasure is incomplete
         self._objects.delete(key)
 
 

@@ -1,4 +1,4 @@
-"""The lock of a store's erasures: one erasure at a time, over all machines."""
+"""The lock of a store's erasures: one erasure at a time, across all machines."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def erasure_lock(objects: Objects, *, by: str, at: str, take: bool = False) -> I
     """Hold the lock of a store's erasures during the context. `take` replaces the lock of a dead process.
 
     The lock is an object at a fixed key. Creating it fails if it exists. It is deleted at the end of the erasure, also
-    after an error; only a process that was killed leaves it. Raises ErasureRunning if another erasure holds it, and
+    after an error. It remains only if the process was killed. Raises ErasureRunning if another erasure holds it, and
     SinkUnavailable.
     """
     lock = _acquire(objects, encode(Holder(secrets.token_hex(16), by, at)), take=take)
     try:
         yield lock
     except BaseException:
-        with suppress(SinkUnavailable):  # the first error says more
+        with suppress(SinkUnavailable):  # raise the first error, which says more
             lock.release()
         raise
     lock.release()

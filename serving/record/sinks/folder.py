@@ -73,7 +73,7 @@ class LocalObjects:
         return True
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Return the files' keys, in order, without unfinished files'."""
+        """Return the keys of all files except unfinished ones, in order."""
         start = self._path(prefix.rpartition("/")[0])
         with _reaching(self._folder):
             found = [
@@ -84,7 +84,7 @@ class LocalObjects:
         yield from sorted(key for key in found if key.startswith(prefix) and not key.startswith("."))
 
     def delete(self, key: str) -> None:
-        """Delete a file, if there is one."""
+        """Delete a file, if it exists."""
         path = self._path(key)
         with _reaching(self._folder), contextlib.suppress(FileNotFoundError):
             path.unlink()

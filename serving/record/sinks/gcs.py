@@ -21,7 +21,7 @@ _REFUSED: Final[Errors] = (*REFUSED, RefreshError, InvalidOperation)  # InvalidO
 
 
 class GcsObjects:
-    """Objects of a bucket; if the server doesn't respond for five seconds, raises SinkUnavailable.
+    """Objects of a bucket; methods raise SinkUnavailable if the server doesn't respond for five seconds.
 
     Messages name `setting`; `page` is the number of keys in one response.
     """
@@ -74,7 +74,7 @@ class GcsObjects:
         return (stored.name for stored in self._bucket.list(prefix, page_size=self._page))
 
     def delete(self, key: str) -> None:
-        """Delete an object, if there is one."""
+        """Delete an object, if it exists."""
         self._bucket.delete(key)
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 Each shipper has a chain, `manifest/<shipper>/<n>.json`: a manifest names one segment with its hash, and the hash of
 the manifest before it. All erasures have one chain, `erasures/<n>.json`: each says which segments it
 replaced, and by which. An object is created only if its key is free, so of two erasures at the same time one has to
-follow the other. Older erasures, from before the chain, are in `erasures/<id>.json`; the chain's first erasure names
+follow the other. Older erasures, from before the chain, are in `erasures/<id>.json`. The chain's first erasure names
 them.
 """
 
@@ -31,7 +31,7 @@ encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A chain's end: the number of the next manifest, and the hash of the last, empty before the first."""
+    """A chain's end: the number of the next manifest, and the hash of the last one; empty before the first."""
 
     n: int = 0
     previous: str = ""
@@ -141,7 +141,7 @@ def number_of(key: str) -> int | None:
 
 
 def end_of(objects: Objects, shipper: str) -> Link:
-    """Return a chain's end; an exponential search needs some forty reads for a long chain, and no listing."""
+    """Return a chain's end; an exponential search needs about forty reads for a long chain, and lists no keys."""
     return _end(objects, lambda n: manifest_key(shipper, n))
 
 

@@ -36,7 +36,7 @@ class Lines:
             lines = _encode(documents.with_json_features() if isinstance(documents, RecordBatch) else documents)
         except (TypeError, msgspec.MsgspecError) as error:
             raise ValueError(str(error)) from error
-        # Releases the GIL. Without mtime=0, each attempt would have other bytes.
+        # Releases the GIL. Without mtime=0, each attempt would make other bytes.
         return igzip.compress(lines, _LEVEL, mtime=0)
 
     def decode(self, data: bytes) -> list[dict[str, Any]]:

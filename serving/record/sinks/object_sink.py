@@ -21,7 +21,7 @@ class ObjectSink:
     `shipper` names the chain of manifests: one shipper writes at a time. The place is the chain's end.
 
     With `decode`, a segment that another process wrote without its manifest is kept and gets a manifest, even if this
-    release or processor would write its records in other bytes.
+    release or processor would write other bytes for its records.
     """
 
     def __init__(

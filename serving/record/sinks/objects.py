@@ -11,13 +11,13 @@ AHEAD: Final = 8  # objects that are read in advance; a bucket's client keeps te
 
 
 class Objects(Protocol):
-    """Objects by key, which are never overwritten; all methods raise SinkUnavailable, in bounded time."""
+    """Objects by key, which are never overwritten; all methods raise SinkUnavailable, within a bounded time."""
 
     def check(self) -> None:
         """Raise ConfigError if the store can't be used."""
 
     def get(self, key: str) -> bytes | None:
-        """Return an object, None if there is none."""
+        """Return an object, or None if it is missing."""
 
     def create(self, key: str, data: bytes) -> bool:
         """Write a complete object; return False, without writing, if it exists."""
@@ -26,7 +26,7 @@ class Objects(Protocol):
         """Return the keys that begin with `prefix`, in order."""
 
     def delete(self, key: str) -> None:
-        """Delete an object, if there is one."""
+        """Delete an object, if it exists."""
 
     def close(self) -> None:
         """Close the connections."""

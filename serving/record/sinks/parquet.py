@@ -49,7 +49,7 @@ class Parquet:
         return self._write(documents, None)
 
     def _write(self, documents: Sequence[object], numbers: _Numbers | None) -> bytes:
-        """Return Parquet of documents; `numbers`, if any, has their features and encoded customers as columns."""
+        """Return documents as Parquet; `numbers`, if given, has their features and encoded customers as columns."""
         made = _WRITTEN if numbers is None else _WRITTEN | numbers.expressions
         columns = [each for each in COLUMNS if each.name not in made]
         with self._lock, tempfile.TemporaryDirectory(prefix="customer-risk-") as folder:

@@ -3,7 +3,7 @@
 A record's hash is made of three hashes: of the fields that erasures keep, of the customer, and of the person's other
 fields. The last two are salted, so that erased data can't be found by trying possible values. The salts come from a
 random seed beside the segment, `salts/<segment's key>.json`. An erasure replaces the seed by the salts of the other
-records. Of a record that it blanks, it keeps only the hash of the person's fields and the salt of the customer.
+records. For a record that it blanks, it keeps only the hash of the person's fields and the salt of the customer.
 
 The fields are hashed as an array of JSON, with the keys of objects sorted and without nulls in them. Fields that
 later releases added follow as an object, without those that have their default value. The features and the encoded
@@ -29,7 +29,7 @@ SALTS: Final = "salts/"
 _FORM: Final = "2"
 # The fields that a record's hash is made of: all of KEPT and PERSONAL, and by name those of ADDED_KEPT and
 # ADDED_PERSONAL that aren't the default, so that records of releases without these fields keep the hash that they had.
-# A new field of the record is added to one of the last two.
+# Add a new field of the record to ADDED_KEPT or ADDED_PERSONAL.
 KEPT: Final = (
     "version",
     "kind",
@@ -146,7 +146,7 @@ def prove(documents: Sequence[dict[str, Any]], salts: Salts, customers: Mapping[
     """Return the proof of a segment's documents: a batch, or the documents that a form read back.
 
     `customers` has the SHA-256 of the customer's id by the number of the erasure. Raises ValueError if an
-    erased record isn't blank, its erasure isn't in `customers`, or salts are missing; raises as `as_batch`.
+    erased record isn't blank, its erasure isn't in `customers`, or salts are missing. Raises the errors of `as_batch`.
     """
     total = hashlib.sha256()
     batch = as_batch(documents)
@@ -181,13 +181,13 @@ def _customer(digest: str, salt: str) -> bytes:
 def _personal(record: Record, features: bytes, salts: Salted) -> bytes:
     added = _added(record, ADDED_PERSONAL)
     text = _encode((len(features), len(record.encoded), *_personal_of(record), *added))
-    if b":null" in text:  # a column holds null where a line of JSON leaves a field out
+    if b":null" in text:  # a column has null where a line of JSON omits a field
         text = _encode([_without_nulls(each) for each in _decode(text)])
     return hashlib.sha256(b"".join((bytes.fromhex(salts.personal), text, features, record.encoded))).digest()
 
 
 def _added(record: Record, names: Sequence[str]) -> tuple[Any, ...]:
-    """Return a record's values of these fields by name, without those that are the default; () if all are."""
+    """Return a record's values of fields by name, without defaults; () if all values are defaults."""
     values = {name: value for name in names if (value := getattr(record, name)) != _DEFAULTS[name]}
     return (values,) if values else ()
 
@@ -208,7 +208,7 @@ def _features(batch: RecordBatch) -> list[bytes]:
     made = [b""] * len(batch)
     for block in batch.blocks:
         names = hashlib.sha256(_encode(block.names)).digest()
-        values = np.where(np.isfinite(block.values), block.values, np.nan)  # no column holds infinity
+        values = np.where(np.isfinite(block.values), block.values, np.nan)  # columns don't hold infinity
         for row, each in zip(block.rows.tolist(), values.astype("<f8"), strict=True):
             made[row] = names + each.tobytes()
     return made
