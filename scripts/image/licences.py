@@ -62,7 +62,7 @@ def page() -> str:
 
 
 def _licence(licences: list[dict[str, Any]]) -> str:
-    """Return the SPDX expression or ids; the classifiers' names if there are none."""
+    """Return the SPDX expression or ids; the classifiers' names if both are missing."""
     found = [each.get("expression") or each["license"].get("id") for each in licences]
     names = [each["license"]["name"].rpartition(" :: ")[2] for each in licences if "name" in each.get("license", {})]
     return ", ".join(filter(None, found)) or ", ".join(names)

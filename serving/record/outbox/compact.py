@@ -79,7 +79,7 @@ _scratch: Final = _Scratch()
 
 
 def pack(values: NDArray[np.float64], customer: Encoded | None) -> bytes:
-    """Return as bytes the features float64[f] and the customer that they were computed from, if there is one."""
+    """Return as bytes the features float64[f] and the customer that they were computed from, if given."""
     return bytes(pack_briefly(values, customer))
 
 

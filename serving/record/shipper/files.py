@@ -12,7 +12,7 @@ from customer_risk.serving.record.outbox.file import OutboxFile
 from customer_risk.serving.record.outbox.reader import find_files
 
 _LOOK_SECONDS: Final = 0.05  # between two readings of the folder
-_SETTLED_NS: Final = 2_000_000_000  # a folder that changed more recently may change again with the same time
+_SETTLED_NS: Final = 2_000_000_000  # a folder that changed more recently may change again with the same mtime
 _log = logging.getLogger("serving.record")
 
 
@@ -34,7 +34,7 @@ class Files:
         self._ended: dict[str, Seen] = {}  # files without a writer, which don't change
         self._unreadable: set[str] = set()  # files whose error was logged
         self._seen: list[Seen] = []
-        self._listed = -1  # the folder's time of change when it was listed last, in nanoseconds since 1970
+        self._listed = -1  # the folder's modification time at the last listing, in nanoseconds since 1970
         self._looked = -_LOOK_SECONDS
 
     def look(self, *, now: bool = False) -> list[Seen]:

@@ -11,14 +11,14 @@ NAME: Final = "shipper.lock"
 
 
 class Lock:
-    """A folder's lock, which ends with the process that holds it."""
+    """A folder's lock, which is released when its holder's process ends."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
         self._file: int | None = None
 
     def take(self) -> bool:
-        """Take the lock; return False if another process has it or the folder is gone."""
+        """Take the lock; return False if another process has it or the folder was removed."""
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:

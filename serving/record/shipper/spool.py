@@ -28,7 +28,7 @@ _log = logging.getLogger("serving.record")
 
 
 def spool(folder: Path, spool_folder: Path, shipper: str) -> None:
-    """Move an outbox without a writer to the spool, with its progress, which must be closed.
+    """Move an outbox without a writer to the spool, with its progress; the progress must be closed.
 
     Raises OSError; the outbox is then unchanged.
     """

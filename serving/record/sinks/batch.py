@@ -23,7 +23,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class Block:
-    """The features of a batch's records that have the same names of features.
+    """The features of those records of a batch that have the same feature names.
 
     names   names of the features, in order
     rows    int64[n]: positions of the records in the batch

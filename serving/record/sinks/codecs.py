@@ -11,7 +11,7 @@ PARQUET: Final = ".parquet"
 
 
 class SegmentUnreadable(CustomerRiskError):
-    """The bytes of the segment `key` can't be read in the form that the key says."""
+    """The bytes of the segment `key` can't be read in the form that the key names."""
 
     def __init__(self, key: str, reason: Exception) -> None:
         super().__init__(

@@ -37,7 +37,7 @@ _KEY: Final = re.compile(rf"{MANIFESTS}(\w+)/(\d{{8,}})\.json")
 
 
 class Head(NamedTuple):
-    """A chain's end as an anchor has it.
+    """A chain's end, from an anchor.
 
     chain   a shipper's identity, or ERASURES
     link    the number of the next manifest or erasure, and the hash of the last one
@@ -202,7 +202,7 @@ class _Verification:
             yield from self._expect(manifest)
 
     def _note_end(self, chain: str, link: Link, key: str) -> Iterator[str]:
-        """Compare a chain up to a manifest or an erasure with the heads that anchors have of it."""
+        """Compare a chain up to a manifest or an erasure with the heads in anchors."""
         for head in self._heads.pop((chain, link.n), ()):
             self._found += 1
             if head.link.previous != link.previous:
