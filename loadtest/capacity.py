@@ -36,7 +36,7 @@ class Rung(NamedTuple):
 
 
 def climb(attempt: Callable[[float], Rung], first: float) -> float:
-    """Try greater rates until one fails, then rates between; return the greatest rate that passed, 0 if none did."""
+    """Try greater rates until one fails, then rates between; return the greatest rate that passed, or 0."""
     held, missed, rate = 0.0, math.inf, first
     while missed > held * _CLOSE:
         if attempt(rate).held:

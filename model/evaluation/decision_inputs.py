@@ -109,5 +109,5 @@ def strategies(costs: Costs, per_week: float) -> dict[str, Choice]:
         "least_cost": single(lambda *_: least_cost(costs)),
         "max_f1": single(max_f1),
         "recall": single(lambda *known: recall_at_least(costs.least_recall, *known)),
-        "nobody": single(lambda *_: 2.0),
+        "no_customer": single(lambda *_: 2.0),
     }

@@ -33,7 +33,7 @@ TITLES = {
     "least_cost": "Least expected cost of flagging or not",
     "max_f1": "Greatest F1",
     "recall": "Recall of at least {recall:.0%}",
-    "nobody": "No customer flagged",
+    "no_customer": "No customer flagged",
 }
 
 
@@ -108,7 +108,7 @@ def _strategy(
     return Strategy(
         key=key,
         title=TITLES[key].format(recall=costs.least_recall),
-        threshold=None if key == "nobody" else cuts.high,
+        threshold=None if key == "no_customer" else cuts.high,
         medium_threshold=cuts.medium if key == "segments" else None,
         confusion=Confusion(
             true_positive=counts[0], false_positive=counts[1], false_negative=counts[2], true_negative=counts[3]

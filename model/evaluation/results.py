@@ -197,8 +197,8 @@ class Confusion(msgspec.Struct, frozen=True, kw_only=True):
 class Strategy(msgspec.Struct, frozen=True, kw_only=True):
     """One way to choose the cut-off, evaluated out of fold with cut-offs chosen inside the training folds.
 
-    `key`: max_f1, recall, least_cost, segments (the shipped Low, Medium and High; with `medium_threshold`) or nobody
-    (no customer is flagged).
+    `key`: max_f1, recall, least_cost, segments (the shipped Low, Medium and High; with `medium_threshold`) or
+    no_customer (no customer is flagged).
     `threshold` is chosen on the whole sample. Money is EUR per customer of the portfolio; `net_benefit` is that of
     Vickers (true positives minus weighted false positives, per customer); `roi` is (avoided loss - spent) / spent.
     """

@@ -18,6 +18,7 @@ from customer_risk.model.features.definitions import (
     velocity,
 )
 from customer_risk.model.features.feature import Feature
+from customer_risk.model.features.former_texts import former_texts
 from customer_risk.model.features.terms import TERMS
 from customer_risk.model.features.wordings import CURRENT, WORDINGS
 
@@ -48,12 +49,18 @@ def catalogue_hash(wordings: int = CURRENT) -> str:
     A bundle keeps the hash, so that it is scored only with the catalogue that it was trained with.
     """
     content = WORDINGS[wordings].content
+    terms = {_former(term): _former(meaning) for term, meaning in TERMS.items()}
+    features = [content(feature) | {"formula": _former(feature.formula)} for feature in CATALOGUE]
     said = json.dumps(
-        [LOOKBACK_DAYS, MAX_TRANSACTIONS, TERMS, [content(feature) for feature in CATALOGUE]],
+        [LOOKBACK_DAYS, MAX_TRANSACTIONS, terms, features],
         sort_keys=True,
         allow_nan=False,
     )
     return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _former(text: str) -> str:
+    return former_texts().get(text, text)
 
 
 def default_names() -> tuple[str, ...]:

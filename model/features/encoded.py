@@ -19,7 +19,7 @@ class Encoded:
     offsets    int64[m + 1]  rows of customer i are offsets[i]:offsets[i + 1]
     ids        int64[n]      equal within a customer if and only if the transaction ids are equal; in any order
     created    int64[n]      microseconds since 1970 in UTC
-    completed  int64[n]      the same; NEVER if there is none
+    completed  int64[n]      the same; NEVER if completed_at is missing
     amount     float64[n]    EUR, from 0 to GREATEST_AMOUNT
     state, type, direction  int8[n]  codes of customer_risk.model.features.vocabulary
     profile    int32[m, len(PROFILE)]  codes of customer_risk.model.features.vocabulary, in the order of its PROFILE

@@ -1,6 +1,6 @@
 """The terms in the catalogue's formulas.
 
-Their texts are part of the catalogue's hash: another wording needs new bundles.
+Their texts are part of the catalogue's hash. `former_texts` keeps the hash if a text is only reworded.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ TERMS: Final[dict[str, str]] = {
         "the greatest amount, type and direction. Its time is the earliest created_at of the id."
     ),
     "order": "By time, then amount, type, direction, state and completed_at; never by id.",
-    "one's own": (
-        "Every transaction but the bank's own, PROCESSING_FEE and USER_REWARD. Formulas mean these where they say"
-        " transactions."
+    "own transactions": (
+        'Every transaction except the bank\'s own, PROCESSING_FEE and USER_REWARD. In a formula, "transactions" means '
+        "these."
     ),
     "last activity": "The time of the customer's last transaction of their own. The bank's later ones don't count.",
     "look-back": (
@@ -26,7 +26,7 @@ TERMS: Final[dict[str, str]] = {
     ),
     "moves in": "Direction IN and final state COMPLETED; money in is their sum.",
     "moves out": (
-        "Direction OUT and final state COMPLETED or PENDING, for then the money is committed; money out is their sum."
+        "Direction OUT and final state COMPLETED or PENDING (the money is committed); money out is their sum."
     ),
     "transfers in, transfers out": "BANK_TRANSFER among the moves in, and among the moves out.",
     "card payments": "CARDS among the moves out.",
@@ -34,10 +34,9 @@ TERMS: Final[dict[str, str]] = {
     "top-ups that succeeded": "CARD_TOP_UP among the moves in.",
     "failed top-ups": "CARD_TOP_UP with final state FAILED, DECLINED or CANCELLED.",
     "matches": (
-        "Moves out are paid, in order, from the earliest money in that is there and not yet used; a match is a "
-        "part of a move in and a part of a move out that meet, and its time is from the one to the other. What "
-        "goes out beyond the money that is there matches nothing. A move in at the very time of a move out is "
-        "there for it."
+        "Moves out are matched, in order, with the earliest money in that isn't matched yet. A match is a part of a "
+        "move in and an equal part of a move out; its time is from the move in to the move out. Money out beyond the "
+        "money that is available isn't matched. A move in at the same time as a move out is available to it."
     ),
     "within": "Both ends included. Sums are compared to within a millionth of a euro.",
 }

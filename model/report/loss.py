@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """EUR per customer: `loss` float64[k] if customers from `cuts` float64[k] on are flagged, `nobody` if none are."""
+    """EUR per customer: `loss` float64[k] if customers from `cuts` float64[k] on are flagged, else `no_customer`."""
 
     cuts: Floats
     loss: Floats
-    nobody: float
+    no_customer: float
 
     def at(self, cut: float) -> float:
         """Return the loss of the nearest cut-off on the curve."""

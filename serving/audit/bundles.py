@@ -23,7 +23,7 @@ class Bundles:
         self._named = {bundle.version: bundle for bundle in named}
 
     def find(self, version: str) -> Bundle | str:
-        """Return the verified bundle of a version, or why there is none."""
+        """Return the verified bundle of a version, or why it is missing."""
         if version in self._named:
             return self._named[version]
         if self._registry is None:

@@ -174,7 +174,7 @@ def _take(lock: Lock, outbox: Path, wait: float) -> None:
 
 
 def _before(file: OutboxFile, since: dt.datetime | None) -> int:
-    """Return the number of a file's last record before a time, 0 if there is none."""
+    """Return the number of a file's last record before a time, or 0 without such a record."""
     if since is None:
         return 0
     first = int(since.timestamp() * 1e6)

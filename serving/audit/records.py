@@ -109,7 +109,7 @@ class Records:
         return not self.unreadable and not self.unreadable_segments
 
     def one(self, record_id: str) -> StoredRecord | None:
-        """Return the record of a decision, or None if there is none; raises ConfigError if it can't be read."""
+        """Return the record of a decision, or None if it is missing; raises ConfigError if it can't be read."""
         for stored in self._kept((record_id,)):
             if stored.record.record_id == record_id:
                 return stored

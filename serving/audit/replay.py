@@ -57,7 +57,7 @@ class Replayed:
 
 
 class Replayer:
-    """Replays records; `find` returns the bundle of a version, or why there is none; `rules` are the known rules.
+    """Replays records; `find` returns the bundle of a version, or why it is missing; `rules` are the known rules.
 
     A decision of the same CPU `family` must be equal bit for bit. On another family, numbers may differ by 1e-9,
     absolutely or relatively, and so may texts with such numbers. The segment, the action and the order of reasons and

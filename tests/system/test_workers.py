@@ -27,7 +27,7 @@ def _children(pid: int) -> list[int]:
 
 @pytest.fixture
 def patient(tmp_path) -> tuple[str, str]:
-    """Settings with which a server refuses nobody, on a busy machine too."""
+    """Settings with which a server refuses no request, on a busy machine too."""
     (tmp_path / "serving.yaml").write_text("server: {most_wait_ms: 5000}")
     return "--config", str(tmp_path / "serving.yaml")
 

@@ -46,7 +46,7 @@ FEATURES: tuple[Feature, ...] = (
         "EUR",
         1,
         (0, 100_000),
-        "greatest excess of moves out so far over moves in so far, at any move out; 0 where there is none",
+        "greatest amount by which the moves out so far exceed the moves in so far, at any move out; 0 if they never do",
         "At one point, {value} more had gone out than had come in",
         meaning="greatest sum by which money out exceeded the money in so far",
         none="At no point had more gone out than had come in",
@@ -114,8 +114,8 @@ FEATURES: tuple[Feature, ...] = (
         "count",
         1,
         (0, 200),
-        "how many transfers in of 100 or more are followed, within 72 hours from them, by moves out of at least 80% of "
-        "them together",
+        "how many transfers in of 100 or more are followed, within 72 hours, by moves out whose sum is at least 80% of "
+        "the transfer",
         "At least 80% of {value} of EUR 100 or more went out within three days of coming in",
         meaning="number of bank transfers of which at least 80% went out within three days",
         noun="bank transfer",

@@ -33,7 +33,7 @@ def cost(curve: Curve, decisions: Decisions, *, badge: str = "") -> Picture:
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         axes.plot(curve.cuts, curve.loss, color=ACTIVE, linewidth=2, label="Flag everyone at or above the cut-off")
-        axes.axhline(curve.nobody, color=MUTED, linestyle=":", label="Flag no customer")
+        axes.axhline(curve.no_customer, color=MUTED, linestyle=":", label="Flag no customer")
         for each in chosen:
             axes.plot(
                 each.threshold,
@@ -59,7 +59,7 @@ def cost(curve: Curve, decisions: Decisions, *, badge: str = "") -> Picture:
         caption="Expected cost per customer for each cut-off, out of fold, with the strategies' cut-offs.",
         alt=(
             f"Expected cost for each cut-off: least, {written(float(curve.loss[least]), 'euro')}, at "
-            f"{written(float(curve.cuts[least]))}; flagging no customer costs {written(curve.nobody, 'euro')}. "
+            f"{written(float(curve.cuts[least]))}; flagging no customer costs {written(curve.no_customer, 'euro')}. "
             f"{described}."
         ),
         size=(9.2, 4.0),

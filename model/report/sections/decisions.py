@@ -118,9 +118,9 @@ def _strategies(results: RunResults) -> tuple[Block, ...]:
                     "" if each.medium_threshold is None else f"review from {written(each.medium_threshold, digits=3)}",
                 ),
                 cell(each.flagged_share, "percent", digits=0),
-                cell(each.precision, "percent", digits=0, why=_nobody(each)),
+                cell(each.precision, "percent", digits=0, why=_why_undefined(each)),
                 cell(each.recall, "percent", digits=0),
-                cell(each.f1, why=_nobody(each)),
+                cell(each.f1, why=_why_undefined(each)),
                 count(each.confusion.true_positive),
                 count(each.confusion.false_positive),
                 count(each.confusion.false_negative),
@@ -171,7 +171,7 @@ def _name(strategy: Strategy) -> Cell:
     return Cell(strategy.title, "shipped" if strategy.shipped else "", strategy.shipped)
 
 
-def _nobody(strategy: Strategy) -> str:
+def _why_undefined(strategy: Strategy) -> str:
     return "no customer is flagged" if strategy.threshold is None else ""
 
 

@@ -40,7 +40,7 @@ class JobRepository:
         self._store.put(f"open/{job.job_id}", b"", seconds=self._left(job))
 
     def get(self, job_id: str) -> Job | None:
-        """Return a job, None if there is none or it has expired."""
+        """Return a job, or None if it is unknown or has expired."""
         kept = self._store.get(f"job/{job_id}")
         return None if kept is None else _decode(kept)
 
@@ -55,7 +55,7 @@ class JobRepository:
         return jobs
 
     def change(self, job_id: str, **fields: Any) -> Job | None:
-        """Change a job unless it has ended; return the current job, None if there is none."""
+        """Change a job unless it has ended; return the current job, or None if it is unknown."""
         while True:
             kept = self._store.get(f"job/{job_id}")
             if kept is None:

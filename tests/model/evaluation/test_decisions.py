@@ -53,17 +53,17 @@ def _decided(costs, rate=None):
 
 
 def test_every_strategy_is_compared_and_the_segments_ship(costs):
-    """The strategies are segments, least cost, greatest F1, recall and nobody; the segments are shipped."""
+    """The strategies are segments, least cost, greatest F1, recall and no customer; the segments are shipped."""
     found = _decided(costs).strategies
-    assert [one.key for one in found] == ["segments", "least_cost", "max_f1", "recall", "nobody"]
+    assert [one.key for one in found] == ["segments", "least_cost", "max_f1", "recall", "no_customer"]
     assert [one.key for one in found if one.shipped] == ["segments"]
 
 
 def test_on_calibrated_probabilities_the_loss_matrix_loses_least(costs):
-    """The loss matrix loses less than any other strategy, and flagging nobody loses most."""
+    """The loss matrix loses less than any other strategy, and flagging no customer loses most."""
     loss = {one.key: one.loss_per_customer.estimate for one in _decided(costs).strategies}
     assert min(loss, key=loss.get) == "segments"
-    assert max(loss, key=loss.get) == "nobody"
+    assert max(loss, key=loss.get) == "no_customer"
 
 
 def test_the_cut_off_for_a_recall_reaches_about_that_recall(costs):
@@ -94,15 +94,15 @@ def test_capacity_is_explained(costs):
 
 
 def test_a_given_portfolio_rate_replaces_the_samples(costs):
-    """With a lower portfolio rate, fewer customers are flagged, and flagging nobody loses the misses at that rate."""
+    """With a lower portfolio rate, fewer customers are flagged; flagging no customer loses the misses at that rate."""
     sample, portfolio = _decided(costs), _decided(costs, rate=0.02)
     share = [
         {one.key: one for one in found.strategies}["least_cost"].flagged_share.estimate for found in (sample, portfolio)
     ]
     assert share[1] < share[0]
     assert "2.0%" in portfolio.rate_source
-    nobody = {one.key: one for one in portfolio.strategies}["nobody"]
-    assert nobody.loss_per_customer.estimate == pytest.approx(0.02 * costs.missed_risky)
+    no_customer = {one.key: one for one in portfolio.strategies}["no_customer"]
+    assert no_customer.loss_per_customer.estimate == pytest.approx(0.02 * costs.missed_risky)
 
 
 def test_rates_move_the_cuts_down_as_risk_rises(costs):

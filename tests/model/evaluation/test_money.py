@@ -34,7 +34,7 @@ def test_worth_by_hand(costs):
 
 
 def test_flagging_no_customer_costs_the_misses(costs):
-    """Flagging nobody loses every risky customer, saves 0 and has no return."""
+    """Flagging no customer loses every risky customer, saves 0 and has no return."""
     none = np.zeros(8, dtype=bool)
     found = worth(LABELS, none, none, costs, np.ones((1, 8)))
     assert found["loss"][0] == pytest.approx(3000 / 8)

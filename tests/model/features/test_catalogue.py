@@ -16,7 +16,9 @@ import pytest
 from customer_risk.model.features import catalogue
 from customer_risk.model.features.catalogue import BY_NAME, CATALOGUE, NAMES, catalogue_hash, default_names
 from customer_risk.model.features.feature import NO_TRANSACTION, Feature
+from customer_risk.model.features.former_texts import former_texts
 from customer_risk.model.features.frame import FeatureTable, feature_table
+from customer_risk.model.features.terms import TERMS
 from customer_risk.model.features.wordings import CURRENT, FIRST, WORDINGS
 from customer_risk.model.tables.schema import Customers, Events
 
@@ -131,6 +133,25 @@ def test_default_names_follow_the_catalogue() -> None:
 def test_hash_of_the_first_wordings_is_unchanged() -> None:
     """Bundles that name no version of their wordings still fit this catalogue."""
     assert catalogue_hash(FIRST) == "9937994fa793d0c2e013f3d4a5407af37310c946c20f2fe07022cf9b1bbb8090"
+
+
+def test_each_former_text_belongs_to_a_current_one() -> None:
+    """Every former text is kept for a formula or a term of the catalogue, and differs from it."""
+    current = {feature.formula for feature in CATALOGUE} | set(TERMS) | set(TERMS.values())
+    assert {text for text, former in former_texts().items() if text not in current or text == former} == set()
+
+
+def test_a_reworded_formula_keeps_the_hash_only_with_its_former_text(monkeypatch: Any) -> None:
+    """A formula with a former text has the hash of the former text; without the former text, the hash changes."""
+    before = catalogue_hash()
+    monkeypatch.setattr(catalogue, "former_texts", dict)
+    assert catalogue_hash() != before
+    former = former_texts()
+    restored = tuple(dataclasses.replace(each, formula=former.get(each.formula, each.formula)) for each in CATALOGUE)
+    monkeypatch.setattr(catalogue, "CATALOGUE", restored)
+    terms = {former.get(term, term): former.get(meaning, meaning) for term, meaning in TERMS.items()}
+    monkeypatch.setattr(catalogue, "TERMS", terms)
+    assert catalogue_hash() == before
 
 
 def _changed_in(field: str) -> tuple[Feature, ...]:

@@ -261,7 +261,7 @@ def _contender(key, title, probabilities, labels, draws, folds) -> tuple[Contend
             name: tuple(None if np.isnan(value) else value for value in each.by_repeat)
             for name, each in measured.items()
         },
-        note={"dummy": "It flags nobody.", "xgboost": "As it ships."}.get(key, ""),
+        note={"dummy": "It flags no customer.", "xgboost": "As it ships."}.get(key, ""),
     )
     return found, measured
 
@@ -359,7 +359,7 @@ def _decisions(probabilities, labels) -> Decisions:
         _strategy(probabilities, labels, "max_f1", "Greatest F1", 0.45),
         _strategy(probabilities, labels, "recall", "Recall of at least 0.7", 0.3),
         _strategy(probabilities, labels, "least_cost", "Least expected cost", 0.25),
-        _strategy(probabilities, labels, "nobody", "No customer flagged", None),
+        _strategy(probabilities, labels, "no_customer", "No customer flagged", None),
     )
     keys = [each.key for each in strategies]
     return Decisions(
@@ -379,7 +379,7 @@ def _decisions(probabilities, labels) -> Decisions:
                 medium_cut=0.1 / factor,
                 high_cut=min(0.9, 0.5 / factor),
                 saved={key: 80.0 * factor - 10 * at for at, key in enumerate(keys)},
-                roi={key: None if key == "nobody" else 3.0 * factor for key in keys},
+                roi={key: None if key == "no_customer" else 3.0 * factor for key in keys},
             )
             for cost, value in (("missed_risky", 2500.0), ("wrongly_flagged", 400.0), ("review", 40.0))
             for factor in (0.5, 1.0, 2.0)

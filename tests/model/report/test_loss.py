@@ -25,7 +25,7 @@ def test_the_loss_of_each_cut_off_equals_counting_customers(results, rate):
                 cost = costs["review"] + (0 if risky else costs["wrongly_flagged"])
                 total += weight * (cost if probability >= cut else costs["missed_risky"] * risky)
         assert loss == pytest.approx(total / len(moved))
-    assert curve.nobody == pytest.approx(costs["missed_risky"] * rate)
+    assert curve.no_customer == pytest.approx(costs["missed_risky"] * rate)
 
 
 def test_the_odds_of_shifted_probabilities_follow_the_rates():

@@ -81,7 +81,7 @@ class BigQueryResults:
             self._have(f"{self._path}_runs", _RUNS)
 
     def summary(self) -> dict[str, Any] | None:
-        """Return the summary in the run's row, None if there is none."""
+        """Return the summary in the run's row, or None if it is missing."""
         for (summary,) in self._ask(_SUMMARY.format(table=f"{self._path}_runs")):
             return msgspec.json.decode(summary, type=dict[str, Any])
         return None

@@ -40,7 +40,7 @@ class ObjectsOutput:
         self._objects.check()
 
     def summary(self) -> dict[str, Any] | None:
-        """Return the summary, None if there is none."""
+        """Return the summary, or None if it is missing."""
         found = self._objects.get(f"{self._run}summary.json")
         return None if found is None else msgspec.json.decode(found, type=dict[str, Any])
 

@@ -55,7 +55,7 @@ def version_of(labels: dict[str, str], table: str) -> int:
 
 
 def merge(found: Sequence[Column], table: str) -> tuple[Column, ...]:
-    """Return a table's columns with the missing ones of `COLUMNS`; equal to `found` if none is missing.
+    """Return a table's columns with the missing ones of `COLUMNS`; equal to `found` if it has all columns.
 
     Raises ConfigError for a column of another type, and for an unknown column that is required.
     """

@@ -154,8 +154,8 @@ def test_the_alternative_text_says_that_net_benefit_is_never_better(results):
 def test_the_alternative_text_of_the_cost_map_has_the_least_saving(results):
     """The alternative text of the heat map has the least saving of the drawn strategies."""
     rows = results.decisions.cost_sensitivity
-    least = min(value for row in rows for key, value in row.saved.items() if key != "nobody")
-    least = min(least, *(s.saved_per_customer.estimate for s in results.decisions.strategies if s.key != "nobody"))
+    least = min(value for row in rows for key, value in row.saved.items() if key != "no_customer")
+    least = min(least, *(s.saved_per_customer.estimate for s in results.decisions.strategies if s.key != "no_customer"))
     assert written(least, "euro") in money.cost_map(results.decisions).alt
 
 

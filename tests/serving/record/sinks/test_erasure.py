@@ -254,12 +254,12 @@ def test_a_repeated_plan_restores_no_erased_data(stored, someone, samples) -> No
     assert verify(stored).ok
 
 
-@pytest.mark.parametrize("nobody", ["", ERASED])
-def test_ids_that_are_not_a_customers_are_refused(chained, stored, nobody) -> None:
+@pytest.mark.parametrize("invalid_id", ["", ERASED])
+def test_ids_that_are_not_a_customers_are_refused(chained, stored, invalid_id) -> None:
     """The ids of refused requests and of erased records are refused."""
     chained((1, 5))
     with pytest.raises(ValueError, match="not a customer's id"):
-        run(stored, nobody)
+        run(stored, invalid_id)
 
 
 def test_another_object_in_a_new_segments_place_is_not_trusted(chained, stored, tmp_path, someone) -> None:
