@@ -36,21 +36,18 @@ def part_of(path: str) -> str:
     return binary[1] if binary else name
 
 
-def layer(path: Path) -> tuple[int, Counter[str]]:
-    """Return a layer's compressed size and its files' sizes by part."""
-    parts: Counter[str] = Counter()
+def layer(path: Path) -> tuple[int, dict[str, int]]:
+    """Return a layer's compressed size and its files' sizes by path."""
     with tarfile.open(path) as files:
-        for each in files:
-            if each.isreg():
-                parts[part_of(each.name)] += each.size
+        sizes = {each.name: each.size for each in files if each.isreg()}
     with path.open("rb") as file:
         if file.read(2) == b"\x1f\x8b":  # the engine stores this layer compressed
-            return path.stat().st_size, parts
+            return path.stat().st_size, sizes
         file.seek(0)
         packer, size = zlib.compressobj(6, wbits=31), 0
         while chunk := file.read(CHUNK):
             size += len(packer.compress(chunk))
-    return size + len(packer.flush()), parts
+    return size + len(packer.flush()), sizes
 
 
 def report(image: str, docker: str) -> dict[str, Any]:
@@ -65,13 +62,17 @@ def report(image: str, docker: str) -> dict[str, Any]:
         with ThreadPoolExecutor() as pool:
             layers = list(pool.map(layer, [Path(folder, name) for name in names]))
     parts: Counter[str] = Counter()
-    for _, found in layers:
-        parts.update(found)
+    copies: Counter[str] = Counter()
+    for _, sizes in layers:
+        copies.update(sizes.keys())
+        for path, size in sizes.items():
+            parts[part_of(path)] += size
     return {
         "image": image,
         "unpacked_mb": round(parts.total() / MB, 1),
         "compressed_mb": round(sum(size for size, _ in layers) / MB, 1),
         "layers_compressed_mb": [round(size / MB, 1) for size, _ in layers],
+        "in_several_layers": [path for path, count in copies.items() if count > 1],
         "largest_mb": {name: round(size / MB, 1) for name, size in parts.most_common(10)},
     }
 

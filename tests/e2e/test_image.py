@@ -89,13 +89,14 @@ def _within(image: str, code: str, *options: str, **more) -> str:
 
 
 def test_image_is_small(image, record_property) -> None:
-    """The image is at most 650 MB unpacked and 200 MB compressed, its base included."""
+    """The image is at most 650 MB unpacked and 200 MB compressed, its base included; no file is in two layers."""
     spec = importlib.util.spec_from_file_location("report", ROOT / "scripts" / "image" / "report.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     found = module.report(image, DOCKER)
     parts = ", ".join(f"{name} {size:.0f}" for name, size in found["largest_mb"].items())
     record_property("measured", f"{found['unpacked_mb']} MB, {found['compressed_mb']} MB compressed; {parts}")
+    assert found["in_several_layers"] == []
     assert found["unpacked_mb"] <= MOST_UNPACKED
     assert found["compressed_mb"] <= MOST_COMPRESSED
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -101,7 +103,25 @@ def test_report_counts_a_package_with_its_libraries_and_metadata(path, part) -> 
     assert _script("report").part_of(path) == part
 
 
-@pytest.mark.parametrize("script", ["build", "trim", "compile"])
+def test_second_layer_has_the_added_and_changed_files_whatever_the_clock_says(tmp_path) -> None:
+    """The second layer has the files that were added or changed after the list, and no file that only seems newer."""
+    environment, before, out = tmp_path / "environment", tmp_path / "before", tmp_path / "out"
+    (environment / "lib").mkdir(parents=True)
+    for name in ("same", "changed", "a name\\with 'signs"):
+        (environment / "lib" / name).write_text("x")
+    tomorrow = time.time() + 86_400  # the clock went back by a day after the first layer
+    os.utime(environment / "lib" / "same", (tomorrow, tomorrow))
+    layer = ROOT / "scripts" / "image" / "layer"
+    before.write_bytes(subprocess.run([layer, "list", environment], check=True, capture_output=True).stdout)
+    (environment / "lib" / "changed").write_text("longer")
+    (environment / "lib" / "added \\file").write_text("x")
+    (environment / "lib" / "link").symlink_to("same")
+    subprocess.run([layer, "copy", environment, before, out], check=True)
+    copied = {path.name for path in (out / environment.relative_to("/") / "lib").iterdir()}
+    assert copied == {"changed", "added \\file", "link"}
+
+
+@pytest.mark.parametrize("script", ["build", "trim", "compile", "layer"])
 def test_scripts_are_valid_and_show_their_usage(script) -> None:
     """Shell scripts are valid, and stop at their first error."""
     path = ROOT / "scripts" / "image" / script
