@@ -28,7 +28,7 @@ CURVE = np.linspace(0.01, 0.8, 80)
 
 
 def decision_curve(inputs: DecisionInputs, weights: Floats) -> tuple[DecisionPoint, ...]:
-    """Return the net benefit of the model and of flagging everybody, over threshold probabilities."""
+    """Return the net benefit of the model and of flagging all customers, over threshold probabilities."""
     points = []
     for cut in CURVE.tolist():
         found = [net_benefit(inputs.labels, one, weights, cut) for one in inputs.probabilities]

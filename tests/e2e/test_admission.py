@@ -137,7 +137,7 @@ def test_a_container_without_limits_gets_limits_of_memory_and_disk(namespace: st
     ],
 )
 def test_pods_that_could_access_the_node_are_refused(namespace: str, pods, change: dict[str, Any], word: str) -> None:
-    """Pod security refuses pods that could access the node, whoever creates them."""
+    """Pod security refuses pods with access to the node, also from the cluster's administrator."""
     pod = copy.deepcopy(pods["staging-pod"])
     for container in pod["spec"]["containers"]:
         container["securityContext"].pop("runAsNonRoot", None)

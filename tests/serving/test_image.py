@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import re
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 
@@ -101,6 +103,27 @@ def test_the_page_of_licences_has_every_package() -> None:
 def test_report_counts_a_package_with_its_libraries_and_metadata(path, part) -> None:
     """The size report counts a package's libraries and metadata with the package."""
     assert _script("report").part_of(path) == part
+
+
+def test_report_names_files_that_are_in_several_layers(tmp_path) -> None:
+    """The size report counts a file once for each layer that has it, and names the files that several layers have."""
+    for layer, names in {"first": ["opt/a", "opt/b"], "second": ["opt/b", "usr/c"]}.items():
+        with tarfile.open(tmp_path / layer, "w") as files:
+            for name in names:
+                entry = tarfile.TarInfo(name)
+                entry.size = 1_000_000
+                files.addfile(entry, io.BytesIO(bytes(entry.size)))
+    (tmp_path / "manifest.json").write_text(json.dumps([{"Layers": ["first", "second"]}]))
+    with tarfile.open(tmp_path / "image.tar", "w") as image:
+        for name in ("manifest.json", "first", "second"):
+            image.add(tmp_path / name, name)
+    engine = tmp_path / "docker"  # `docker save --output FILE IMAGE`
+    engine.write_text(f'#!/bin/sh\ncp "{tmp_path}/image.tar" "$3"\n')
+    engine.chmod(0o755)
+    found = _script("report").report("image", str(engine))
+    assert found["in_several_layers"] == ["opt/b"]
+    assert found["unpacked_mb"] == 4
+    assert found["largest_mb"] == {"/opt/b": 2, "/opt/a": 1, "/usr/c": 1}
 
 
 def test_second_layer_has_the_added_and_changed_files_whatever_the_clock_says(tmp_path) -> None:

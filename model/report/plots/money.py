@@ -77,7 +77,9 @@ def net_benefit(decisions: Decisions) -> Picture:
         cuts = [each.threshold for each in points]
         model = np.array([each.model for each in points])
         axes.plot(cuts, model, color=ACTIVE, linewidth=2, label="The model")
-        axes.plot(cuts, [each.everybody for each in points], color=SUSPENDED, linestyle="--", label="Flag everybody")
+        axes.plot(
+            cuts, [each.everybody for each in points], color=SUSPENDED, linestyle="--", label="Flag all customers"
+        )
         axes.axhline(0, color=MUTED, linestyle=":", label="Flag no customer")
         top = max(float(model.max()), 0.01)
         axes.set(xlabel="Threshold probability", ylabel="Net benefit per customer", ylim=(-0.4 * top, 1.15 * top))

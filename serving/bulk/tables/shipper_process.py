@@ -43,7 +43,7 @@ class Shipping:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let the shipper run for `drain_seconds` more, and end it."""
+        """End the shipper: it ships what is in the outbox for at most `drain_seconds`, and is then killed."""
         if self._process is None or self._process.stdin is None:
             return
         with contextlib.suppress(OSError):

@@ -20,7 +20,7 @@ def _values(image: str, bundle: str, environment: str = "staging"):
 
 @pytest.mark.parametrize("command", ["setup", "bind"])
 def test_without_apply_nothing_is_run(google, command: str) -> None:
-    """Without --apply, the commands are printed and none is run."""
+    """Without --apply, the commands are printed and not run."""
     done = CliRunner().invoke(main, ["--project", "some-project", command])
     assert done.exit_code == 0, done.output
     assert "some-project" in done.output

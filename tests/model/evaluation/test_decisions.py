@@ -124,7 +124,7 @@ def test_costs_move_cuts_and_savings(costs):
 
 
 def test_the_decision_curve_starts_with_all_customers_flagged(costs):
-    """At the lowest threshold the net benefit of the model is about that of flagging everybody; later it is greater."""
+    """At the lowest threshold the net benefit of the model is about that of flagging all; later it is greater."""
     curve = _decided(costs).decision_curve
     assert curve[0].model == pytest.approx(curve[0].everybody, abs=0.01)
     assert curve[30].model > curve[30].everybody

@@ -38,7 +38,7 @@ def rows() -> list:
 
 @pytest.fixture(autouse=True)
 def family(monkeypatch) -> None:
-    """Give this machine's CPU a family name for the tests."""
+    """Replace the name of the machine's CPU family, so that the tests pass on every machine."""
     monkeypatch.setattr(golden, "cpu_family", lambda: FAMILY)
 
 

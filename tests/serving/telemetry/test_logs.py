@@ -70,7 +70,7 @@ def test_refusals_of_one_kind_are_logged_once_a_second(lines) -> None:
 
 
 def test_successes_are_sampled_by_trace(lines, service: Service, request_) -> None:
-    """The trace's id decides which successes are logged; with a share of 0, none is."""
+    """The trace's id decides which successes are logged; with a share of 0, no success is logged."""
     configure(ALL)
     answer = service.answer(msgspec.json.encode(request_))
     highest = Trace("f" * 32, "1" * 16, None, sampled=False)
@@ -112,7 +112,7 @@ def test_lines_of_other_libraries_have_the_same_form(lines) -> None:
 
 
 async def test_a_thread_writes_all_queued_lines(lines) -> None:
-    """Between start and stop a thread writes the lines, with their stacks, and none is lost at the end."""
+    """Between start and stop a thread writes the lines, with their stacks, and no line is lost at the end."""
     logs = configure(ALL)
 
     await logs.start()

@@ -20,7 +20,7 @@ from customer_risk.serving.record.outbox.writer import Outbox
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch) -> None:
-    """Have the outbox check its disk ten times as often."""
+    """Shorten the interval between the outbox's checks of its disk to 0.1 s."""
     monkeypatch.setattr(writer, "_TICK_SECONDS", 0.1)
 
 
