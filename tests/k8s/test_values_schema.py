@@ -23,6 +23,27 @@ def test_the_values_schema_is_current() -> None:
     assert text_of(values_schema(SCHEMA, VALUES)) == FILE
 
 
+def test_a_new_section_requires_its_keys() -> None:
+    """Without its lists of mandatory keys, which refuse nulls, the schema gets them again from the defaults."""
+    schema = json.loads(FILE)
+    removed = _without_required(schema, DEFAULTS)
+    assert removed > 20
+    assert schema != SCHEMA
+    assert values_schema(schema, VALUES) == SCHEMA
+
+
+def _without_required(schema: dict[str, Any], defaults: dict[str, Any]) -> int:
+    """Remove the lists of mandatory keys of the sections that have defaults; return how many there were."""
+    if not defaults or "properties" not in schema:
+        return 0
+    inner = [
+        _without_required(schema["properties"][key], value)
+        for key, value in defaults.items()
+        if isinstance(value, dict)
+    ]
+    return sum(inner) + (schema.pop("required", None) is not None)
+
+
 def test_every_value_has_a_comment() -> None:
     """values.yaml describes each value, or the section that is set as a whole, with a comment that helm-docs reads."""
     described = {path for path, _ in comments(VALUES)}
