@@ -1,0 +1,1 @@
+"""Real Prometheus and Alertmanager processes for tests."""
