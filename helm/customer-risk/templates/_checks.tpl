@@ -89,6 +89,22 @@ of a template that doesn't exist, whose name is the message, is an error for `he
 - server.metrics is scope, but the {{ $v.monitoring.kind }} of the chart sends no token: set server.metrics to port, or set monitoring.kind to none and scrape with your own token.
 {{- end }}
 
+{{- $alerts := list }}
+{{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups }}{{ range .rules }}{{ with .alert }}{{ $alerts = append $alerts . }}{{ end }}{{ end }}{{ end }}
+{{- range $v.alerts.disabled }}
+{{- if not (has . $alerts) }}
+- alerts.disabled has {{ . }}, which is not an alert. The alerts are {{ join ", " $alerts }}.
+{{- end }}
+{{- end }}
+{{- $t := $v.alerts.thresholds }}
+{{- range list (list "flaggedMinimum" "flaggedMaximum") (list "noTrafficRate" "minimumRate") (list "burnTicketSlow" "burnTicketFast") (list "burnTicketFast" "burnPageSlow") (list "burnPageSlow" "burnPageFast") }}
+{{- $low := index $t (index . 0) }}
+{{- $high := index $t (index . 1) }}
+{{- if ge (float64 $low) (float64 $high) }}
+- alerts.thresholds.{{ index . 0 }} ({{ $low }}) is not below alerts.thresholds.{{ index . 1 }} ({{ $high }}).
+{{- end }}
+{{- end }}
+
 {{- if not (or $v.serviceAccount.create $v.serviceAccount.name) }}
 - serviceAccount.create is false, but serviceAccount.name is empty: name the account that the pods use (`default` is the namespace's own).
 {{- end }}
