@@ -37,14 +37,14 @@ def test_a_disabled_alert_is_left_out():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("alerts.disabled={CustomerRiskTypo}", "which is not an alert. The alerts are CustomerRiskAvailabilityBurn"),
+        ('alerts.disabled=["CustomerRiskTypo"]', "which is not an alert. The alerts are CustomerRiskAvailabilityBurn"),
         ("alerts.thresholds.flaggedMinimum=0.2", "flaggedMinimum (0.2) is not below alerts.thresholds.flaggedMaximum"),
     ],
 )
 def test_contradicting_values_are_refused(option, message):
     """The chart refuses a disabled name that isn't an alert, and a minimum above its maximum."""
     with pytest.raises(Refused) as refused:
-        _chart("--set", option)
+        _chart("--set-json", option)
     assert message in str(refused.value)
 
 
