@@ -126,6 +126,13 @@ class Site:
         """Return the answer to a query in PromQL."""
         return self.shell(f'promtool query instant "$PROMETHEUS" "{query}"')
 
+    def until(self, query: str) -> None:
+        """Wait until a query in PromQL has an answer."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.ask(query).strip():
+            assert time.monotonic() < deadline, query
+            time.sleep(0.3)
+
 
 def variables(url: str, prometheus: str) -> dict[str, str]:
     """Return the variables of the pages."""

@@ -126,18 +126,10 @@ def exporter(watched) -> Iterator[Exporter]:
     watched[1].samples = dict(HEALTHY)
 
 
-def scraped(site: Site, query: str) -> None:
-    """Wait until Prometheus has an answer to a query."""
-    deadline = time.monotonic() + PATIENCE
-    while not site.ask(query).strip():
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-
-
 def test_the_page_of_restarts(site, exporter) -> None:
     """A container that was restarted three times is found with its reason, beside the pods that are ready."""
     site.over("CustomerRiskRestarts", 3, expected="{} => 1 @[...]")
-    scraped(site, "kube_pod_container_status_restarts_total == 0")
+    site.until("kube_pod_container_status_restarts_total == 0")
     exporter.shows(kube_pod_container_status_restarts_total=3, kube_pod_container_status_last_terminated_reason=1)
     site.check("CustomerRiskRestarts")
 
@@ -176,7 +168,7 @@ def test_the_page_of_a_late_batch(site, exporter) -> None:
 
 def test_the_page_of_kserves_controller(site, exporter) -> None:
     """The controller has no pod, a predictor has fewer pods than wanted, and the service is ready; then all is well."""
-    scraped(site, "kube_deployment_spec_replicas")
+    site.until("kube_deployment_spec_replicas")
     site.over("KServeControllerDown", 2)
     exporter.shows(
         kube_deployment_status_replicas_available__kserve=0,
@@ -223,7 +215,7 @@ def test_the_page_of_dropped_log_lines(command, bundle, tmp_path, sound_request)
                 time.sleep(0.1)
             with prometheus(tmp_path / "prometheus", [f"127.0.0.1:{port}"]) as asked:
                 site = Site(variables(url, asked))
-                scraped(site, "customer_risk_log_lines_dropped_total == 0")
+                site.until("customer_risk_log_lines_dropped_total == 0")
                 while not site.ask("sum(customer_risk_log_lines_dropped_total) > 0").strip():
                     ask("POST", f"{url}/ai/v1/risk:batch", json={"requests": [sound_request] * 500}).raise_for_status()
                     assert time.monotonic() < deadline
@@ -308,7 +300,7 @@ def jobs(start, command, bundle, tmp_path) -> Iterator[tuple[Site, Redis]]:
 def test_the_page_of_a_store_that_is_away(jobs, sound_request) -> None:
     """While Redis is dead, the page's commands show who is refused and why; once it runs, the fault is over."""
     site, redis = jobs
-    scraped(site, "customer_risk_refusals_total")
+    site.until("customer_risk_refusals_total")
     redis.kill()
     key = {"idempotency-key": "k"}
     refused = ask("POST", f"{site.variables['URL']}/ai/v1/risk", json=sound_request, headers=key)

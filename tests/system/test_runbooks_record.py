@@ -16,6 +16,7 @@ import pytest
 from customer_risk.serving.record.outbox.record import encode
 from customer_risk.serving.record.outbox.writer import Outbox
 from customer_risk.serving.record.sinks.parquet import Parquet
+from tests.failing_disk import full_disk
 from tests.serving.record import conformance as samples
 from tests.system.asking import PATIENCE, ask
 from tests.system.runbook_pages import Site, commands, prometheus, variables
@@ -68,21 +69,23 @@ class Recording(Site):
 
 
 @contextlib.contextmanager
-def release(start, command, bundle, folder: Path, sinks: list[object], **record) -> Iterator[Recording]:
+def release(start, command, bundle, place: Path, sinks: list[object], **record) -> Iterator[Recording]:
     """Run a server that records, its shipper, and a Prometheus that scrapes both."""
     port = free_port()
     ship = {"embedded": False, "sinks": sinks, "batch_seconds": 0.2, "keep_seconds": 0, "metrics_port": port}
-    settings = {"enabled": True, "folder": str(folder / "outbox"), "most_bytes": MOST_BYTES, "file_bytes": FILE_BYTES}
-    config = folder / "serving.yaml"
-    config.write_text(json.dumps({"record": settings | {"ship": ship} | record}))
+    settings = {"enabled": True, "folder": str(place / "outbox"), "most_bytes": MOST_BYTES, "file_bytes": FILE_BYTES}
+    settings |= {"ship": ship} | record
+    config = place / "serving.yaml"
+    config.write_text(json.dumps({"record": settings}))
     server = start(command, bundle, "--config", str(config))
     server.wait_for("/v2/health/ready")
-    with prometheus(folder / "prometheus", [f"127.0.0.1:{server.port}", f"127.0.0.1:{port}"]) as url:
-        logs = {"kserve-container": server.log, "shipper": folder / "shipper.log"}
+    with prometheus(place / "prometheus", [f"127.0.0.1:{server.port}", f"127.0.0.1:{port}"]) as url:
+        logs = {"kserve-container": server.log, "shipper": place / "shipper.log"}
         known = variables(f"http://127.0.0.1:{server.port}", url)
-        running = Recording(known, config, folder / "outbox", logs, command=command)
+        running = Recording(known, config, Path(settings["folder"]), logs, command=command)
         running.start_shipper()
         try:
+            running.until("customer_risk_ready and on (pod) customer_risk_record_outbox_bytes")
             yield running
         finally:
             running.kill_shipper()
@@ -103,7 +106,6 @@ def recording(start, command, bundle, place, gcs) -> Iterator[Recording]:
         {"type": "gcs", "bucket": "runbooks", "endpoint": gcs.endpoint},
     ]
     with release(start, command, bundle, place, sinks) as running:
-        running.over("CustomerRiskShipperAbsent", 1)
         yield running
 
 
@@ -127,6 +129,21 @@ def test_the_pages_of_a_sink_that_is_down(recording, gcs, sound_request) -> None
     recording.over("CustomerRiskRecordFailing", 3, expected="200")
     recording.over("CustomerRiskRecordLag", 1)
     assert recording.decide(sound_request) == AT_ONCE
+
+
+def test_the_page_of_a_disk_that_is_full(start, command, bundle, tmp_path, disk, sound_request) -> None:
+    """While the outbox's disk is full, the page shows that no sink is the cause, and the log and `df` show the disk."""
+    sinks = [{"type": "folder", "path": str(tmp_path / "record")}]
+    place = str(disk / "outbox")
+    with release(start, command, bundle, tmp_path, sinks, folder=place, most_bytes=3_000_000) as running:
+        with full_disk(disk / "outbox"):
+            running.decide_until_refused(sound_request)
+            running.check("CustomerRiskRecordFailing")
+            log, full = (each for each in commands("CustomerRiskRecordFailing") if each.cluster)
+            assert "the disk is full" in running.run(log)
+            assert "100%" in running.run(full)
+        running.over("CustomerRiskRecordFailing", 1)
+        running.over("CustomerRiskRecordFailing", 3, expected="200")
 
 
 def test_the_page_of_a_shipper_that_is_absent(recording, sound_request, tmp_path) -> None:
@@ -201,7 +218,6 @@ def test_the_page_of_unrecorded_answers(start, command, bundle, tmp_path, sound_
     """With `answer_unrecorded` and no shipper, missing records are counted; once the shipper works, no more are."""
     sinks = [{"type": "folder", "path": str(tmp_path / "record")}]
     with release(start, command, bundle, tmp_path, sinks, when_full="answer_unrecorded") as running:
-        running.over("CustomerRiskShipperAbsent", 1)
         running.kill_shipper()
         deadline = time.monotonic() + PATIENCE
         while not running.ask("sum(customer_risk_unrecorded_total) > 0").strip():
