@@ -355,3 +355,18 @@ def test_the_values_that_pages_set_are_values_of_the_chart(helm) -> None:
     files = [option for path in helm.values("production-gke") for option in ("--values", path)]
     for values in found:
         helm.render(*files, *(word for each in values for word in each))  # an unknown value is refused
+
+
+def test_every_block_of_commands_is_valid_shell() -> None:
+    """The shell can parse each block on each page, also those that only a cluster can run."""
+    blocks = [
+        (page.name, each)
+        for page in RUNBOOKS.rglob("*.md")
+        for each in re.findall(
+            r"^```(?:sh|bash)\b.*?\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        )
+    ]
+    assert len(blocks) > 60
+    for page, block in blocks:
+        parsed = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+        assert parsed.returncode == 0, f"{page}: {block}{parsed.stderr}"
