@@ -27,6 +27,7 @@ BAD = [
         podDisruptionBudget: {maxUnavailable: 0}
         terminationGracePeriodSeconds: 49
         server: {keepAliveSeconds: 10, metrics: scope, drainSeconds: 5}
+        alerts: {disabled: [CustomerRiskTypo], thresholds: {flaggedMinimum: 0.2}}
         serviceAccount: {create: false}
         podLabels: {app: x, app.kubernetes.io/name: x, team: risk}
         podAnnotations: {customer-risk.deblock.com/config: x, note: x}
@@ -51,6 +52,8 @@ BAD = [
             "terminationGracePeriodSeconds (49) is too short",
             "server.keepAliveSeconds is 10",
             "the podMonitoring of the chart sends no token",
+            "alerts.disabled has CustomerRiskTypo, which is not an alert. The alerts are CustomerRiskAvailabilityBurn,",
+            "alerts.thresholds.flaggedMinimum (0.2) is not below alerts.thresholds.flaggedMaximum (0.1)",
             "serviceAccount.name is empty",
             "podLabels has app, by",
             "podLabels has app.kubernetes.io/name, by",

@@ -50,6 +50,7 @@ def test_the_schema_refuses_unknown_keys_at_every_depth() -> None:
         ".affinity.nodeAffinity",
         ".affinity.podAffinity",
         ".affinity.podAntiAffinity",
+        ".alerts.labels",
         ".batch.settings",
         ".extraEnv.valueFrom",
         ".extraVolumes",

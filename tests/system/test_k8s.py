@@ -185,7 +185,7 @@ def test_the_deployers_role_permits_every_kind_of_the_chart(overlays, deployed) 
     for version, kind in kinds:
         group = version.partition("/")[0] if "/" in version else ""
         resource = re.sub(r"ys$", "ies", kind.lower() + ("" if kind == "PodMonitoring" else "s")).replace("cys", "cies")
-        resource = "podmonitorings" if kind == "PodMonitoring" else resource
+        resource = {"PodMonitoring": "podmonitorings", "Rules": "rules"}.get(kind, resource)
         verbs = {"get", "list", "watch", "create", "patch", "delete"}  # Helm 4 applies with patch and waits with watch
         assert {(group, resource, verb) for verb in verbs} <= may, (kind, resource)
     assert not {resource for _, resource, _ in may} & {
