@@ -23,6 +23,7 @@ from customer_risk.serving.bulk.jobs.endpoints import PATH as JOBS_PATH
 from customer_risk.serving.bulk.jobs.endpoints import JobsEndpoint
 from customer_risk.serving.bulk.jobs.repository import JobRepository
 from customer_risk.serving.bulk.jobs.runner import WorkerConfig
+from customer_risk.serving.bulk.jobs.store_watch import StoreWatch
 from customer_risk.serving.decisions.factory import create_service
 from customer_risk.serving.decisions.switches import SwitchFile
 from customer_risk.serving.errors import StoreUnavailable
@@ -31,10 +32,12 @@ from customer_risk.serving.exchange.observers import LogObserver, MetricsObserve
 from customer_risk.serving.http.budget import Budget
 from customer_risk.serving.http.endpoints.admin import PATH as ADMIN_PATH
 from customer_risk.serving.http.endpoints.admin import Admin
+from customer_risk.serving.http.endpoints.counters import PATH as COUNTERS_PATH
+from customer_risk.serving.http.endpoints.counters import CountersEndpoint
 from customer_risk.serving.http.endpoints.metrics import PATH as METRICS_PATH
 from customer_risk.serving.http.endpoints.metrics import MetricsEndpoint
 from customer_risk.serving.http.endpoints.pages import Page
-from customer_risk.serving.http.scoring_app import Mount
+from customer_risk.serving.http.scoring_app import ANSWERING, Mount
 from customer_risk.serving.kserve.model import RiskModel
 from customer_risk.serving.kserve.v2.grpc import GrpcServer
 from customer_risk.serving.offload import Offload
@@ -45,9 +48,10 @@ from customer_risk.serving.process.metrics_server import MetricsServer
 from customer_risk.serving.record.recorder import recording
 from customer_risk.serving.store.factory import open_store
 from customer_risk.serving.store.idempotency import Idempotency
+from customer_risk.serving.telemetry.decision_counters import DecisionCounters
 from customer_risk.serving.telemetry.logs import RequestLog, configure
 from customer_risk.serving.telemetry.loop_lag import LoopLag
-from customer_risk.serving.telemetry.metrics import Metrics, forget
+from customer_risk.serving.telemetry.metrics import Metrics
 from customer_risk.serving.telemetry.state import WorkerState
 
 if TYPE_CHECKING:
@@ -73,14 +77,15 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         service.require("the issuer's keys", lambda: authenticator.introduced)
     limited = bool(settings.limits.requests_per_second)
     limiter = Limiter(settings.limits, share=1 / settings.server.workers) if limited else None
-    metrics = Metrics()
+    metrics = Metrics(routes=_answering_routes(settings))
+    counters = DecisionCounters(folder / "metrics", workers=settings.server.workers)
     exchange = Exchange(
         service,
         access=AccessControl(authenticator, limiter),
         record=recording(settings.record, metrics.unrecorded),
-        observers=(MetricsObserver(metrics), LogObserver(RequestLog(settings.logs))),
+        observers=(MetricsObserver(metrics, counters), LogObserver(RequestLog(settings.logs))),
     )
-    metrics.look = WorkerState(service, lambda: exchange.record_failing)
+    metrics.look = WorkerState(service, lambda: exchange.record_failing, authenticator)
     service.require("the decision record", lambda: exchange.recordable)
     model = RiskModel(exchange, bundle)
 
@@ -107,6 +112,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     )
     endpoints = _pages(service.name)
     endpoints[ADMIN_PATH] = Mount(admin, "admin")
+    endpoints[COUNTERS_PATH] = Mount(CountersEndpoint(counters.read), "monitor")
     metrics_endpoint = MetricsEndpoint(metrics)
     if settings.server.metrics != "port":
         endpoints[METRICS_PATH] = Mount(metrics_endpoint, "monitor" if settings.server.metrics == "scope" else None)
@@ -124,7 +130,17 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         """Return the components that a worker runs beside its HTTP server."""
         # The shipper ends after the components that record, so that it also ships the last records.
         shipping = [] if shipper is None else [shipper]
-        made: list[Component] = [logs, *shipping, metrics, exchange, LoopLag(metrics.lagged), switches]
+        watching = StoreWatch(lambda: shared.repository, metrics, jobs=settings.jobs.enabled)
+        made: list[Component] = [
+            logs,
+            *shipping,
+            metrics,
+            counters,
+            exchange,
+            LoopLag(metrics.lagged),
+            switches,
+            watching,
+        ]
         if authenticator is not None:
             made.append(authenticator)
         if settings.jobs.enabled:
@@ -146,9 +162,13 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         components=components,
         metrics=metrics,
         budget=budget,
-        lost=forget,
+        lost=metrics.worker_ended,
     )
     return server
+
+
+def _answering_routes(settings: Settings) -> Sequence[str]:
+    return (*ANSWERING, "grpc:ModelInfer") if settings.grpc.enabled else ANSWERING
 
 
 def _shipper(settings: Settings) -> ChildProcess | None:

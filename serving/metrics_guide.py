@@ -80,6 +80,11 @@ SETTINGS: Final = {
     "reloads_total": "server.reload_seconds",
     "unrecorded_total": "record.when_full",
     "record_failing": "record.enabled",
+    "worker_deaths_total": "server.workers",
+    "jwks_age_seconds": "auth.enabled",
+    "store_failing": "jobs.enabled",
+    "jobs_open": "jobs.enabled",
+    "jobs_oldest_seconds": "jobs.enabled",
     "record_adopted": "record.ship.spool",
 }
 # The probes of the server and its metadata aren't counted.

@@ -48,7 +48,12 @@ class Authenticator:
     @property
     def ready(self) -> bool:
         """Whether the key set was read recently enough; otherwise no token can be verified."""
-        return self._clock() - self._read_at <= self._settings.stale_seconds
+        return self.keys_age <= self._settings.stale_seconds
+
+    @property
+    def keys_age(self) -> float:
+        """Seconds since the key set was last read; infinite if it was never read."""
+        return self._clock() - self._read_at
 
     @property
     def introduced(self) -> bool:

@@ -10,6 +10,7 @@ from customer_risk.serving.errors import NotServed
 from customer_risk.serving.exchange.outcome import Decided, Outcome, RequestContext
 
 if TYPE_CHECKING:
+    from customer_risk.serving.telemetry.decision_counters import DecisionCounters
     from customer_risk.serving.telemetry.logs import RequestLog
     from customer_risk.serving.telemetry.metrics import Metrics
 
@@ -57,15 +58,18 @@ class LogObserver:
 
 
 class MetricsObserver:
-    """Counts decisions, refusals and responses."""
+    """Counts decisions, refusals and responses; `counters` count decisions by model, too."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, counters: DecisionCounters | None = None) -> None:
         self._metrics = metrics
+        self._counters = counters
 
     def observe(self, outcome: Outcome) -> None:
         """Count a decision or a refusal."""
         if isinstance(outcome, Decided):
             self._metrics.decided(outcome.answer)
+            if self._counters is not None:
+                self._counters.decided(outcome.answer)
         else:
             self._metrics.refused(outcome.kind)
 

@@ -19,6 +19,7 @@ from customer_risk.serving.errors import HeadTooLarge, MalformedBody, NotServed,
 from customer_risk.serving.http.admission import overloaded
 from customer_risk.serving.http.connections import Admitted
 from customer_risk.serving.http.endpoints.admin import PATH as ADMIN_PATH
+from customer_risk.serving.http.endpoints.counters import PATH as COUNTERS_PATH
 from customer_risk.serving.http.endpoints.metrics import PATH as METRICS_PATH
 from customer_risk.serving.http.fast_path import RISK_TARGET, Direct, DirectProtocol, Finish
 from customer_risk.serving.http.responses import refusal_of, respond
@@ -39,8 +40,8 @@ _HOST: Final = re.compile(rb"(\[[\w.~:%-]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")  
 
 _IDLE, _HEAD, _BODY, _ANSWER = range(4)  # what a connection waits for; an idle one has had a response
 
-# Paths that admission never refuses: probes and metrics. The paths of administration begin with ADMIN_PATH.
-_EXEMPT_PATHS: Final = frozenset((LIVE_PATH, "/v2/health/live", "/v2/health/ready", METRICS_PATH))
+# Paths that admission never refuses: probes, metrics and counters. The paths of administration begin with ADMIN_PATH.
+_EXEMPT_PATHS: Final = frozenset((LIVE_PATH, "/v2/health/live", "/v2/health/ready", METRICS_PATH, COUNTERS_PATH))
 _MOST_PIPELINED: Final = 64  # waiting requests of one connection; each takes some kilobytes
 
 

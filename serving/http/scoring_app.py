@@ -43,6 +43,7 @@ _NOT_DIRECT: Final = frozenset((b"idempotency-key", b"content-encoding"))  # hea
 _ROUTES: Final = (
     ("/ai/v1/risk/jobs", "/ai/v1/risk/jobs"),
     ("/ai/v1/admin", "/ai/v1/admin"),
+    ("/ai/v1/counters", "/ai/v1/counters"),
     ("/ai/v1/", "/ai/v1/docs"),
     ("/v1/models", "/v1/models"),
     ("/v2", "/v2/models"),
@@ -289,6 +290,9 @@ def _trace(scope: Scope) -> Trace | None:
 
 
 ROUTES: Final = (RISK_PATH, BATCH_PATH, *(route for _, route in _ROUTES), "other")  # all labels
+ANSWERING: Final = tuple(
+    route for route in ROUTES if route not in {"/ai/v1/admin", "/ai/v1/counters", "/ai/v1/docs", "other"}
+)
 
 
 def _route(path: str) -> str:

@@ -19,7 +19,7 @@ from customer_risk.serving.http.protocol import Bounds, protocol_with
 from customer_risk.serving.http.server import HttpServer
 from customer_risk.serving.http.settings import ServerSettings
 from customer_risk.serving.process.listener import listeners, url_of
-from customer_risk.serving.process.supervisor import Supervisor
+from customer_risk.serving.process.supervisor import Lost, Supervisor
 from customer_risk.serving.process.worker import Worker, freeze_memory
 from customer_risk.serving.telemetry.metrics import Metrics
 
@@ -55,7 +55,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
     """KServe's server for one model, which answers from the bundle in `folder`.
 
     `endpoints` and `keys` are those of the application. `components` returns what each worker runs beside it, after the
-    fork. `metrics` counts a worker's events. `lost(pid)` is called for each worker that ended.
+    fork. `metrics` counts a worker's events. `lost` is notified of each worker that ended.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class RiskServer(ModelServer):  # type: ignore[misc]  # KServe ships no types
         components: Callable[[], Sequence[Component]] = tuple,
         metrics: Metrics | None = None,
         budget: Budget | None = None,
-        lost: Callable[[int], object] = lambda _: None,
+        lost: Lost = lambda *_, **__: None,
     ) -> None:
         super().__init__(
             http_port=settings.port,

@@ -241,6 +241,18 @@ STATES: Final[dict[str, dict[str, Any]]] = {
     },
 }
 
+COUNTERS: Final[dict[str, Any]] = {
+    "start_id": "7c0a6bd0-5aef-4898-a3ce-929d0e0e4736",
+    "host": "customer-risk-predictor-5d9c7f6b8-x2x7q",
+    "pid": 1,
+    "started": "2026-11-30T20:38:43.497053Z",
+    "workers": 2,
+    "decisions": [
+        {"action": "none", "source": "model", "model": ANSWER["model"]["version"], "count": 9120},
+        {"action": "review", "source": "model", "model": ANSWER["model"]["version"], "count": 431},
+    ],
+}
+
 INFERENCE: Final[dict[str, Any]] = {
     "id": "q-1",
     "inputs": [{"name": "request", "shape": [1], "datatype": "BYTES", "data": [json.dumps(RAW)]}],

@@ -75,7 +75,7 @@ TAGS: Final = (
     {"name": "jobs", "description": "Files of customers, scored at lower priority."},
     {"name": "admin", "description": "Switches for the service's owners; each use is logged and recorded."},
     {"name": "kserve", "description": "KServe's protocols V1 and V2, with the same model and the same answers."},
-    {"name": "probes", "description": "Liveness, readiness and metrics."},
+    {"name": "probes", "description": "Liveness, readiness, metrics and counters."},
 )
 
 
@@ -280,6 +280,16 @@ def _kserve(model: str) -> dict[str, Any]:
 
 
 def _probes() -> dict[str, Any]:
+    counters = _operation(
+        "counters",
+        "probes",
+        "Decisions since the server's start",
+        "For monitors that look several times a second. A decision is counted within 0.1 seconds.",
+        scope="monitor",
+        parameters=[_TRACE],
+        answers=_answers("The counts of all workers.", reference("Counters"), {"one": examples.COUNTERS}),
+        refused=(WrongMethod,),
+    )
     metrics = _open("metrics", "probes", "Metrics as Prometheus reads them")
     metrics["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
     return {
@@ -287,6 +297,7 @@ def _probes() -> dict[str, Any]:
         "/v2/health/live": {"get": _open("liveV2", "probes", "Whether the process is alive")},
         "/v2/health/ready": {"get": _open("readyV2", "probes", "Whether requests should be sent here", NotReady)},
         "/metrics": {"get": metrics},
+        "/ai/v1/counters": {"get": counters},
     }
 
 

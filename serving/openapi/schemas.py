@@ -23,8 +23,9 @@ from customer_risk.serving.contract.request import Columns, Profile, RiskRequest
 from customer_risk.serving.http.endpoints.admin import ReloadOrder, RulesSwitch, State
 from customer_risk.serving.openapi.inference import InferenceRequest, InferenceResponse
 from customer_risk.serving.openapi.plain import Schema, plain
+from customer_risk.serving.telemetry.decision_counters import Counters
 
-_ENDPOINT_TYPES: Final = (JobView, JobList, JobPath, State, RulesSwitch, ReloadOrder)
+_ENDPOINT_TYPES: Final = (JobView, JobList, JobPath, State, RulesSwitch, ReloadOrder, Counters)
 _REF: Final = "#/components/schemas/{name}"
 _DATE: Final = (
     r"(?!0000)[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
@@ -162,6 +163,20 @@ SAYS: Final[Mapping[str, Mapping[str, Schema]]] = {
         "version": {"description": "the SHA-256 of the bundle's manifest"},
         "refusal": {"description": "why it was refused"},
         "at": {"description": "when, in seconds since 1970"},
+    },
+    "Counters": {
+        "start_id": {"description": "another one for each start of the server", "format": "uuid"},
+        "host": {"description": "the host's name; in Kubernetes the pod's name"},
+        "pid": {"description": "the process id of the server, the parent of its workers"},
+        "started": {"description": "when the server started, in UTC", "format": "date-time"},
+        "workers": {"description": "number of workers"},
+        "decisions": {"description": "a row for each combination that occurred"},
+    },
+    "DecisionCount": {
+        "action": {"description": "the proposed action"},
+        "source": {"description": "what decided"},
+        "model": {"description": "the bundle's SHA-256, or the rules' version; `other` beyond 100 models of a worker"},
+        "count": {"description": "decisions since the server started", "minimum": 0},
     },
     "RulesSwitch": {"force": {"description": "true: rules answer; false: the model answers again"}},
 }

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from customer_risk.serving.backoff import Backoff
 
@@ -23,6 +23,13 @@ _LATE_SECONDS: Final = 10  # beyond the drain and grace periods, before a worker
 
 _PR_SET_PDEATHSIG: Final = 1
 _log = logging.getLogger("serving")
+
+
+class Lost(Protocol):
+    """Is notified of workers that ended."""
+
+    def __call__(self, pid: int, /, *, died: bool) -> object:
+        """Handle the end of a worker; it `died` unless the server is ending."""
 
 
 @dataclass
@@ -45,8 +52,8 @@ class Supervisor:
 
     The parent keeps the sockets open, so connections that arrive while a worker is replaced wait for the next worker.
     The parent runs no event loop and no thread, so forking is safe. It forwards SIGTERM, SIGINT and SIGHUP to all
-    workers. It ends after the last worker, at most `patience` seconds after the signal. `lost(pid)` is called for each
-    worker that ended.
+    workers. It ends after the last worker, at most `patience` seconds after the signal. `lost(pid, died=...)` is
+    called for each worker that ended; it `died` unless the server is ending.
     """
 
     def __init__(
@@ -55,7 +62,7 @@ class Supervisor:
         work: Callable[[socket.socket], None],
         *,
         patience: float,
-        lost: Callable[[int], object] = lambda _: None,
+        lost: Lost = lambda *_, **__: None,
     ) -> None:
         self._slots = [_Slot(each) for each in sockets]
         self._work = work
@@ -147,7 +154,7 @@ class Supervisor:
             if not pid:
                 continue
             slot.pid, now = 0, time.monotonic()
-            self._lost(pid)
+            self._lost(pid, died=self._ending is None)
             if self._ending is None:
                 young = now - slot.since < _FRESH_SECONDS
                 wait = slot.backoff.next() if young and slot.died_young else 0.0

@@ -15,6 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -24,6 +25,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from customer_risk.model.patterns.definitions import PATTERNS
+from customer_risk.model.scoring.segments import Action, Segment
+from customer_risk.serving.contract.answer import Source
 from customer_risk.serving.contract.problem import KINDS, UNEXPECTED, Kind
 from customer_risk.serving.contract.request import Profile, RiskRequest, Transaction
 from customer_risk.serving.decisions.reload import Result
@@ -45,14 +48,10 @@ _DURATIONS: Final = tuple(each / 1000 for each in _MS)
 _WAITS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
 _LAGS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _INFO: Final = "bundle_info"
+_CODES: Final = (200, 500, 503)  # whose counts start at 0
 FIELDS: Final = frozenset(RiskRequest.__struct_fields__) | {*Profile.__struct_fields__, *Transaction.__struct_fields__}
 _log = logging.getLogger("serving")
 _DEEPEST: Final = 12  # names of a pointer that are read; callers can send longer ones
-
-
-def forget(pid: int) -> None:
-    """Remove a dead worker's gauges; its counts stay."""
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def field_of(pointer: str) -> str:
@@ -71,11 +70,12 @@ class Metrics:
     """One worker's metrics. Any thread may call; recording costs about a microsecond a call.
 
     Nothing is written before `start`, so a process may fork until then. `look(metrics)` is called before each write, to
-    update the gauges.
+    update the gauges. `routes` are the routes of requests that are answered: their counts start at 0.
     """
 
-    def __init__(self, look: Callable[[Metrics], object] = lambda _: None) -> None:
+    def __init__(self, look: Callable[[Metrics], object] = lambda _: None, routes: Iterable[str] = ()) -> None:
         self.look = look
+        self._routes = tuple(routes)
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -92,6 +92,7 @@ class Metrics:
         self._reloads = LocalCounter("reloads", "Loads of a bundle while serving.", ("result",))
         self._unrecorded = LocalCounter("unrecorded", "Decisions and refusals answered without a record.")
         self._drops = LocalCounter("log_lines_dropped", "Log lines dropped because too many were waiting.")
+        self._deaths = LocalCounter("worker_deaths", "Workers that ended although the server didn't end.")
         self._durations = LocalHistogram(
             "request_duration_seconds", "Seconds from the complete body to the response.", _DURATIONS, ("route",)
         )
@@ -105,6 +106,14 @@ class Metrics:
         self._ready = SharedGauge("ready", "1 if every worker is ready, else 0.", "livemin")
         self._forced = SharedGauge("rules_forced", "1 if an administrator replaced the model by rules.", "livemax")
         self._failing = SharedGauge("record_failing", "1 if a worker can't record decisions.", "livemax")
+        self._keys_age = SharedGauge(
+            "jwks_age_seconds", "Seconds since the issuer's keys were last read; infinite if never.", "livemax"
+        )
+        self._store_failing = SharedGauge("store_failing", "1 if a worker can't use the store.", "livemax")
+        self._jobs_open = SharedGauge("jobs_open", "Jobs that wait or run, of all servers of the store.", "livemax")
+        self._jobs_oldest = SharedGauge(
+            "jobs_oldest_seconds", "Seconds since the oldest of these jobs was submitted; 0 without a job.", "livemax"
+        )
         self._resident = SharedGauge(
             "resident_memory_bytes", "Memory of each worker in bytes, with shared pages.", "liveall"
         )
@@ -178,6 +187,26 @@ class Metrics:
         """Set whether this worker is ready, whether rules are forced, and whether it can't record decisions."""
         self._state = (ready, rules_forced, record_failing)
 
+    def keys_read(self, age: float) -> None:
+        """Set the seconds since the issuer's keys were last read."""
+        self._keys_age.gauge.set(age)
+
+    def store(self, *, failing: bool) -> None:
+        """Set whether this worker can't use the store."""
+        self._store_failing.gauge.set(failing)
+
+    def jobs(self, count: int, oldest_seconds: float) -> None:
+        """Set the number of jobs that haven't ended, and the age of the oldest in seconds."""
+        self._jobs_open.gauge.set(count)
+        self._jobs_oldest.gauge.set(oldest_seconds)
+
+    def worker_ended(self, pid: int, *, died: bool) -> None:
+        """Remove an ended worker's gauges, and count it if it `died`; its counts stay. The workers' parent calls it."""
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        if died:
+            self._deaths.add()
+            self._deaths.take()()
+
     def descriptions(self) -> list[Description]:
         """Return the descriptions of all metrics."""
         kinds = LocalCounter | LocalHistogram | SharedGauge
@@ -237,9 +266,14 @@ class Metrics:
             self._patterns.add(pattern.code, count=0)
         for result in get_args(Result):
             self._reloads.add(result, count=0)
+        for decision in product(get_args(Segment), get_args(Action), get_args(Source)):
+            self._decisions.add(*decision, count=0)
+        for route, code in product(self._routes, _CODES):
+            self._requests.add(route, code, count=0)
         self._sheds.add(count=0)
         self._drops.add(count=0)
         self._unrecorded.add(count=0)
+        self._deaths.add(count=0)
 
     def _counted(self) -> list[LocalCounter | LocalHistogram]:
         return [each for each in vars(self).values() if isinstance(each, LocalCounter | LocalHistogram)]

@@ -18,6 +18,6 @@ def prepare(folder: Path) -> None:
     if "prometheus_client" in sys.modules:
         raise RuntimeError("prometheus_client was imported before its folder was set")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in folder.glob("*.db"):
+    for left in (*folder.glob("*.db"), *folder.glob("decisions-*")):
         left.unlink()
     os.environ[FOLDER_VARIABLE] = str(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from customer_risk.serving.decisions.service import Service
@@ -13,18 +13,32 @@ if TYPE_CHECKING:
 _log = logging.getLogger("serving")
 
 
-class WorkerState:
-    """Sets the gauges of a worker's readiness, and logs each change of what readiness waits for."""
+class Keys(Protocol):
+    """An issuer's keys, which are read again and again."""
 
-    def __init__(self, service: Service, record_failing: Callable[[], bool]) -> None:
+    @property
+    def keys_age(self) -> float:
+        """Seconds since the keys were last read."""
+
+
+class WorkerState:
+    """Sets the gauges of a worker's readiness, and logs each change of what readiness waits for.
+
+    `keys` are the issuer's; None without authentication.
+    """
+
+    def __init__(self, service: Service, record_failing: Callable[[], bool], keys: Keys | None = None) -> None:
         self._service = service
         self._record_failing = record_failing
+        self._keys = keys
         self._unmet: tuple[str, ...] = ()
 
     def __call__(self, metrics: Metrics) -> None:
         """Set the gauges to the current state."""
         service = self._service
         metrics.state(ready=service.ready, rules_forced=service.forced, record_failing=self._record_failing())
+        if self._keys is not None:
+            metrics.keys_read(self._keys.keys_age)
         if (unmet := service.unmet) != self._unmet:
             self._unmet = unmet
             if unmet:

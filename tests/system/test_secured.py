@@ -74,6 +74,7 @@ WAYS_IN = [
     ("POST", "/v2/repository/models/customer-risk/load"),
     ("GET", "/ai/v1/admin/state"),
     ("POST", "/ai/v1/admin/rules"),
+    ("GET", "/ai/v1/counters"),
 ]
 OPEN = [
     "/healthz",

@@ -131,6 +131,19 @@ class JobRepository:
         """Return the ids of the jobs that wait for a worker or have one, the oldest first."""
         return [key.removeprefix("open/") for key in self._store.keys("open/")]
 
+    def waiting(self) -> tuple[int, float]:
+        """Return the number of open jobs, and the seconds since the oldest of them was submitted."""
+        open_jobs = self.open()
+        for job_id in open_jobs:  # the oldest first; one may end meanwhile
+            with suppress(msgspec.MsgspecError):  # written by a newer version
+                if (job := self.get(job_id)) is not None:
+                    return len(open_jobs), max(0.0, self.clock() - job.created)
+        return 0, 0.0
+
+    def probe(self) -> None:
+        """Read one key; raises StoreUnavailable if the store can't be used."""
+        self._store.get("probe")
+
     def taken(self, job_id: str) -> bool:
         """Return whether a worker holds the lease of a job."""
         return self._store.get(f"lease/{job_id}") is not None

@@ -311,7 +311,7 @@ def test_probes_are_answered_under_overload(run, path) -> None:
     assert _ask(run(full=True), f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/ai/v1/admin/state"])
+@pytest.mark.parametrize("path", ["/metrics", "/ai/v1/counters", "/ai/v1/admin/state"])
 def test_metrics_and_administration_are_answered_under_overload(run, path) -> None:
     """Requests for metrics and administration reach the application under overload, here one without these paths."""
     assert _ask(run(full=True), f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())[0] == 404

@@ -18,7 +18,7 @@ from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.patterns.definitions import BY_CODE
 from customer_risk.serving.contract.problem import KINDS, UNEXPECTED
 from customer_risk.serving.errors import Overloaded
-from customer_risk.serving.telemetry.metrics import Metrics, field_of, forget
+from customer_risk.serving.telemetry.metrics import Metrics, field_of
 from customer_risk.serving.telemetry.metrics_folder import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
@@ -378,7 +378,7 @@ def test_sums_workers_and_keeps_the_counts_of_a_killed_one(metrics, worker) -> N
     both = read(metrics)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    forget(first.pid)
+    metrics.worker_ended(first.pid, died=True)
     after = read(metrics)
     for samples in (both, after):
         assert value(samples, "requests_total", route="/ai/v1/risk", code="200") == 20
@@ -390,6 +390,39 @@ def test_sums_workers_and_keeps_the_counts_of_a_killed_one(metrics, worker) -> N
     assert value(after, "resident_memory_bytes", pid=str(second.pid)) is not None
 
 
+def test_a_dead_worker_is_counted_and_an_ending_one_is_not(metrics, worker) -> None:
+    """Only a worker that ended while the server went on counts as dead; the number starts at 0."""
+    metrics.flush()
+    before = value(read(metrics), "worker_deaths_total")
+    first, second = worker("other"), worker("other")
+    for each in (first, second):
+        each.kill()
+        each.wait()
+    metrics.worker_ended(first.pid, died=True)
+    metrics.worker_ended(second.pid, died=False)
+    assert (before, value(read(metrics), "worker_deaths_total")) == (0, 1)
+
+
+def test_every_decision_and_answering_route_starts_at_0(folder) -> None:  # noqa: ARG001  where the metrics go
+    """`increase()` includes the first decision of each kind, and the first error of each route."""
+    samples = read(Metrics(routes=["/ai/v1/risk"]))
+    assert value(samples, "decisions_total", segment="low", action="propose_off_boarding", source="rules") == 0
+    for code in ("200", "500", "503"):
+        assert value(samples, "requests_total", route="/ai/v1/risk", code=code) == 0
+
+
+def test_a_part_that_a_server_lacks_has_no_gauge(metrics) -> None:
+    """Without authentication, a store and jobs, their gauges don't exist, so no alert on them fires."""
+    names = ("jwks_age_seconds", "store_failing", "jobs_open", "jobs_oldest_seconds")
+    before = read(metrics)
+    metrics.keys_read(7.5)
+    metrics.store(failing=True)
+    metrics.jobs(2, 31.0)
+    after = read(metrics)
+    assert [value(before, name) for name in names] == [None] * 4
+    assert [value(after, name) for name in names] == [7.5, 1, 2, 31]
+
+
 def test_ready_is_1_if_every_worker_is_ready(metrics, worker) -> None:
     """`ready` is 0 if one worker isn't ready."""
     metrics.state(ready=True, rules_forced=False)
@@ -397,7 +430,7 @@ def test_ready_is_1_if_every_worker_is_ready(metrics, worker) -> None:
     assert value(read(metrics), "ready") == 0
     other.kill()
     other.wait()
-    forget(other.pid)
+    metrics.worker_ended(other.pid, died=False)
     assert value(read(metrics), "ready") == 1
 
 
