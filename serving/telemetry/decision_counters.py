@@ -15,7 +15,7 @@ import uuid
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -55,13 +55,7 @@ class Counters(msgspec.Struct, frozen=True, kw_only=True):
     decisions: list[DecisionCount]
 
 
-class _Key(NamedTuple):
-    action: Action
-    source: Source
-    model: str
-
-
-_Counts = Counter[_Key]
+_Counts = Counter[tuple[Action, Source, str]]
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(list[DecisionCount]).decode
 
@@ -95,7 +89,7 @@ class DecisionCounters:
                     self._models.add(model)
                 else:
                     model = OTHER
-            self._counts[_Key(answer.decision.action, answer.source, model)] += 1
+            self._counts[answer.decision.action, answer.source, model] += 1
 
     async def start(self) -> None:
         """Begin to write this worker's counts."""
@@ -116,7 +110,9 @@ class DecisionCounters:
         total: _Counts = Counter()
         for path in self._folder.glob(f"{_PREFIX}*"):
             if path != self._file and not path.name.endswith(".new"):
-                total.update({_Key(each.action, each.source, each.model): each.count for each in _read(path)})
+                total.update(
+                    {(each.action, each.source, each.model): each.count for each in _decode(path.read_bytes())}
+                )
         with self._lock:
             total.update(self._counts)
         return Counters(
@@ -157,8 +153,7 @@ class DecisionCounters:
 
 
 def _rows(counts: _Counts) -> list[DecisionCount]:
-    return [DecisionCount(**key._asdict(), count=count) for key, count in sorted(counts.items())]
-
-
-def _read(path: Path) -> list[DecisionCount]:
-    return _decode(path.read_bytes())
+    return [
+        DecisionCount(action=action, source=source, model=model, count=count)
+        for (action, source, model), count in sorted(counts.items())
+    ]
