@@ -1,0 +1,1 @@
+"""Prometheus, Alertmanager and a webhook on this machine's loopback, for the alert demo and for tests."""
