@@ -167,16 +167,16 @@ def show(fault: Fault, demo: Path, folder: Path, say: Callable[[str], object]) -
         say(f"Prometheus: {url}/alerts  Alertmanager: {manager}  webhook: {inbox.url}")
         _wait_until_quiet(url, len(targets))
         step(f"3. {fault.breaks}")
-        fault.begin(pod)
         broken = time.monotonic()
+        fault.begin(pod)
         alert = inbox.wait_for(fault.alert)
         say(f"{time.monotonic() - broken:.0f} s later, the webhook received:")
         shown = {"severity": alert.labels["severity"], "runbook": alert.annotations["runbook_url"]}
         for name, text in {"alert": alert.name, "summary": alert.annotations["summary"], **shown}.items():
             say(f"  {name + ':':9} {text}")
         step(f"4. {fault.mends}")
-        fault.end(pod)
         mended = time.monotonic()
+        fault.end(pod)
         inbox.wait_until_resolved(fault.alert)
         say(f"{time.monotonic() - mended:.0f} s later, the webhook received: {fault.alert} is resolved")
         step("Done. Prometheus, Alertmanager and the server end.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -51,13 +52,16 @@ def _alerts_alone(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _document() -> dict[str, Any]:
     """Return the rules of both pods."""
-    slow, guarded = {"CustomerRiskUnknownCategories"}, {"CustomerRiskTokensRefused", "CustomerRiskNotReady"}
-    lower = {"lagSeconds": 3, "categoryDecisions": 5, "unauthenticated": 10}
-    some = {"thresholds": lower, "outbox_bytes": 2_500_000}
+    # Alerts with a long window, and alerts without a window that would last for many scrapes.
+    fast = {f"CustomerRisk{name}" for name in ("UnknownCategories", "NoTraffic", "ShipperAbsent", "RecordLag")}
+    guarded = {"CustomerRiskTokensRefused", "CustomerRiskWorkersDie", "CustomerRiskNotReady"}
+    # The burn over 6 hours would take half a minute to end; no share of errors exceeds this rate.
+    changed = {"lagSeconds": 3, "categoryDecisions": 5, "unauthenticated": 10, "workerDeaths": 1, "burnPageSlow": 1000}
+    some = {"thresholds": changed, "outbox_bytes": 1_250_000}
     return {
         "groups": [
-            *_groups(OPEN, PACE, disabled=slow, **some),
-            *_alerts_alone(_groups(OPEN, FAST, disabled=ALL - slow, **some)),
+            *_groups(OPEN, PACE, disabled=fast, **some),
+            *_alerts_alone(_groups(OPEN, FAST, disabled=ALL - fast, **some)),
             *_groups(GUARDED, PACE, disabled=ALL - guarded, **some),
         ]
     }
@@ -81,7 +85,7 @@ class Callers(threading.Thread):
     def run(self) -> None:
         """Send until the end."""
         with httpx2.Client(timeout=PATIENCE) as client:
-            while not self.over.wait(0.03):
+            while not self.over.wait(0.02):
                 if self.sending.is_set():
                     with contextlib.suppress(httpx2.TransportError):
                         client.post(f"{self.url}/ai/v1/risk", json=self.document)
@@ -140,7 +144,10 @@ def watched(start, command, bundle, tmp_path_factory) -> Iterator[Watched]:
     (folder / "bundle").symlink_to(bundle)
     (folder / "serving.yaml").write_text(json.dumps(_settings(folder, shipper_port)))
     (folder / "jwks.json").write_text(issuer.jwks)
-    (folder / "guarded.yaml").write_text(json.dumps({"auth": issuer.settings(str(folder / "jwks.json"))}))
+    auth = issuer.settings(str(folder / "jwks.json"))
+    (folder / "guarded.yaml").write_text(
+        json.dumps({"server": {"workers": 2}, "auth": auth, "jobs": {"enabled": False}})
+    )
     server = start(command, folder / "bundle", "--config", str(folder / "serving.yaml"))
     guarded = start(command, bundle, "--config", str(folder / "guarded.yaml"))
     shippers: list[subprocess.Popen[bytes]] = []
@@ -264,6 +271,23 @@ def test_strangers_that_try_tokens(watched) -> None:
     alert = watched.arrives("CustomerRiskTokensRefused", "ticket", namespace=GUARDED, again=tries)
     assert "requests had no valid token" in alert.annotations["summary"]
     watched.inbox.wait_until_resolved("CustomerRiskTokensRefused")
+
+
+def test_workers_that_are_killed(watched) -> None:
+    """A ticket says how many workers died; it is resolved once they live."""
+    watched.quiet("CustomerRiskWorkersDie")
+    supervisor = watched.guarded.process.pid
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children")
+
+    def kill_one() -> None:
+        for worker in children.read_text().split()[:1]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(worker), signal.SIGKILL)
+
+    alert = watched.arrives("CustomerRiskWorkersDie", "ticket", namespace=GUARDED, again=kill_one)
+    assert f"workers of pod {POD} died" in alert.annotations["summary"]
+    watched.guarded.wait_for(READY)
+    watched.inbox.wait_until_resolved("CustomerRiskWorkersDie")
 
 
 def test_a_pod_that_is_gone(watched) -> None:
