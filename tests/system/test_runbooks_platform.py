@@ -40,12 +40,6 @@ PAGES = (
     "CustomerRiskJobsStuck",
     "playbooks/pod-not-ready",
 )
-_METRICS = (Path(__file__).parents[2] / "docs/reference/metrics.md").read_text(encoding="utf-8")
-NEEDS_STORE_METRICS = pytest.mark.xfail(
-    not all(f"`customer_risk_{name}`" in _METRICS for name in ("store_failing", "jobs_open", "jobs_oldest_seconds")),
-    reason="the reference doesn't have the metrics of the store and of open jobs",
-    run=False,
-)
 _POD = 'namespace="local",pod="customer-risk-predictor-0",container="kserve-container"'
 _HPA = 'namespace="local",horizontalpodautoscaler="customer-risk"'
 _CRONJOB = 'namespace="local",cronjob="customer-risk-batch"'
@@ -296,7 +290,6 @@ def jobs(start, command, bundle, tmp_path) -> Iterator[tuple[Site, Redis]]:
     redis.kill()
 
 
-@NEEDS_STORE_METRICS
 def test_the_page_of_a_store_that_is_away(jobs, sound_request) -> None:
     """While Redis is dead, the page's commands show who is refused and why; once it runs, the fault is over."""
     site, redis = jobs
@@ -311,7 +304,6 @@ def test_the_page_of_a_store_that_is_away(jobs, sound_request) -> None:
     site.over("CustomerRiskStoreAway", 3, expected="200")
 
 
-@NEEDS_STORE_METRICS
 def test_the_page_of_jobs_that_are_stuck(jobs, sound_request) -> None:
     """A job whose worker hangs stays open, its age is shown, and killing the worker by the page's command ends it."""
     site, _ = jobs
