@@ -204,7 +204,7 @@ def closed(schema: dict[str, Any], *, refuse: bool = True) -> dict[str, Any]:
         elif isinstance(value, list):
             made[key] = [closed(each, refuse=False) if isinstance(each, dict) else each for each in value]
         else:
-            made[key] = value
+            made[key] = value.replace("^(?i)", "(?i)^") if key == "pattern" else value  # Python wants flags first
     if properties := schema.get("properties"):
         made["properties"] = {name: closed(each, refuse=refuse) for name, each in properties.items()}
         if refuse and not schema.get("x-kubernetes-preserve-unknown-fields"):
