@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import httpx2
 
+from customer_risk.model.terminal import echo
 from k8s.alerts import rules
 from k8s.local_monitoring.alertmanager import alertmanager
 from k8s.local_monitoring.programs import PATIENCE, ProgramEnded, ProgramMissing, find, free_port, running
@@ -222,7 +223,7 @@ def main() -> int:
         parser.error(f"FAULT={asked.fault} is not a fault. Choose one of {', '.join(FAULTS)}.")
     try:
         with _ending_on_sigterm():
-            show(FAULTS[asked.fault], asked.demo, asked.out, lambda text: print(text, flush=True))  # noqa: T201
+            show(FAULTS[asked.fault], asked.demo, asked.out, echo)
     except (Unusable, ProgramMissing) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
