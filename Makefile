@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 bin := .venv/bin
 
-.PHONY: help environment demo test test-core test-system e2e check format generated docs bench soak-record soak-neighbour image chart lock clean
+.PHONY: help environment demo alert test test-core test-system e2e check format generated docs bench soak-record soak-neighbour image chart lock clean
 help:  ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -11,6 +11,9 @@ environment:
 
 demo: environment  ## From tables to a served decision, on synthetic tables or on TABLES=FOLDER MAPPING=FILE; results are in build/demo
 	@scripts/demo
+
+alert: environment  ## Break a server of the demo and show its alert arrive and end; FAULT=NAME chooses server, bundle, rules or traffic
+	@scripts/alert-demo
 
 test: environment  ## Run the Python tests with coverage, and the compiled parts once more without compilation
 	@scripts/test

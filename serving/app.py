@@ -28,7 +28,7 @@ from customer_risk.serving.decisions.factory import create_service
 from customer_risk.serving.decisions.switches import SwitchFile
 from customer_risk.serving.errors import StoreUnavailable
 from customer_risk.serving.exchange.exchange import Exchange
-from customer_risk.serving.exchange.observers import LogObserver, MetricsObserver
+from customer_risk.serving.exchange.observers import LogObserver, MetricsObserver, SpanObserver
 from customer_risk.serving.http.budget import Budget
 from customer_risk.serving.http.endpoints.admin import PATH as ADMIN_PATH
 from customer_risk.serving.http.endpoints.admin import Admin
@@ -49,6 +49,7 @@ from customer_risk.serving.record.recorder import recording
 from customer_risk.serving.store.factory import open_store
 from customer_risk.serving.store.idempotency import Idempotency
 from customer_risk.serving.telemetry.decision_counters import DecisionCounters
+from customer_risk.serving.telemetry.factory import create_spans
 from customer_risk.serving.telemetry.logs import RequestLog, configure
 from customer_risk.serving.telemetry.loop_lag import LoopLag
 from customer_risk.serving.telemetry.metrics import Metrics
@@ -79,11 +80,17 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
     limiter = Limiter(settings.limits, share=1 / settings.server.workers) if limited else None
     metrics = Metrics(routes=_answering_routes(settings))
     counters = DecisionCounters(folder / "metrics", workers=settings.server.workers)
+    spans = create_spans(settings.tracing, settings.model_name)
+    service.timed = bool(spans)
     exchange = Exchange(
         service,
         access=AccessControl(authenticator, limiter),
         record=recording(settings.record, metrics.unrecorded),
-        observers=(MetricsObserver(metrics, counters), LogObserver(RequestLog(settings.logs))),
+        observers=(
+            MetricsObserver(metrics, counters),
+            LogObserver(RequestLog(settings.logs)),
+            *map(SpanObserver, spans),
+        ),
     )
     metrics.look = WorkerState(service, lambda: exchange.record_failing, authenticator)
     service.require("the decision record", lambda: exchange.recordable)
@@ -134,6 +141,7 @@ def assemble(bundle: Path, settings: Settings, folder: Path) -> RiskServer:
         made: list[Component] = [
             logs,
             *shipping,
+            *spans,
             metrics,
             counters,
             exchange,

@@ -21,6 +21,7 @@ from customer_risk.serving.kserve.v2.settings import GrpcSettings
 from customer_risk.serving.record.settings import RecordSettings
 from customer_risk.serving.store.settings import StoreSettings
 from customer_risk.serving.telemetry.logs import LogSettings
+from customer_risk.serving.telemetry.tracing import TracingSettings
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
     logs: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     store: StoreSettings = StoreSettings()
     jobs: JobSettings = JobSettings()
     record: RecordSettings = RecordSettings()

@@ -20,22 +20,22 @@ def versions(python: Path) -> dict[str, str]:
     return {"mlserver": server, "mlserver's xgboost": booster}
 
 
-def environment(folder: Path) -> Path:
-    """Return the Python of an environment with MLServer, created from the lock file if needed.
+def environment(folder: Path, lock: Path = _LOCK) -> Path:
+    """Return the Python of an environment with the packages of a lock file, MLServer's by default; create it if needed.
 
     Raises RuntimeError with the last line of the error if it can't be created.
     """
     python, stamp = folder / "bin" / "python", folder / ".installed"
-    if stamp.exists() and stamp.read_bytes() == _LOCK.read_bytes():
+    if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
         return python
     uv = str(Path(sys.executable).with_name("uv"))
     steps = (
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-        [uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes", "-r", str(_LOCK)],
+        [uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes", "-r", str(lock)],
     )
     for step in steps:
         ran = subprocess.run(step, capture_output=True, text=True, check=False)  # noqa: S603  our own words
         if ran.returncode:
             raise RuntimeError(f"doesn't install: {(ran.stderr.strip().splitlines() or ['no reason given'])[-1]}")
-    stamp.write_bytes(_LOCK.read_bytes())
+    stamp.write_bytes(lock.read_bytes())
     return python

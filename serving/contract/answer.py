@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -50,8 +50,23 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
     wordings: int = 1
 
 
+class Times(NamedTuple):
+    """When a decision began, and when its request was decoded, its features computed and its score and reasons known.
+
+    Each is a value of `time.perf_counter()`.
+    """
+
+    began: float
+    decoded: float
+    computed: float
+    scored: float
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete decision about a customer, as it is recorded; `render` makes the part that the caller may see."""
+    """A complete decision about a customer, as it is recorded; `render` makes the part that the caller may see.
+
+    `times` is known if calls are traced; it isn't recorded.
+    """
 
     decision_id: str
     customer_id: str
@@ -62,6 +77,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     model: ModelName
     warnings: tuple[InputWarning, ...]
     basis: Basis
+    times: Times | None = None
 
 
 class WireReason(msgspec.Struct, frozen=True):
@@ -142,6 +158,7 @@ def answer_of(
     warnings: tuple[InputWarning, ...],
     basis: Basis,
     now: float,
+    times: Times | None = None,
 ) -> Answer:
     """Return the answer with a decision's id and time; `now` is in seconds since 1970."""
     at = int(now * 1e6)
@@ -156,6 +173,7 @@ def answer_of(
         model=model,
         warnings=warnings,
         basis=basis,
+        times=times,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from customer_risk.model.features.catalogue import BY_NAME, NAMES
 from customer_risk.model.features.columns import encode_columns
 from customer_risk.model.features.input_warning import InputWarning
 from customer_risk.model.scoring.compiled import compiled
-from customer_risk.serving.contract.answer import Answer, Basis, ModelName, answer_of
+from customer_risk.serving.contract.answer import Answer, Basis, ModelName, Times, answer_of
 from customer_risk.serving.contract.pointers import pointer_to
 from customer_risk.serving.decisions.input_warnings import important_first
 from customer_risk.serving.decisions.request_parser import ParsedRequest, RequestParser
@@ -37,9 +38,10 @@ class Engine:
         features = [BY_NAME[name] for name in self.names]
         self._low, self._high = np.array([each.low for each in features]), np.array([each.high for each in features])
 
-    def decide(self, read: ParsedRequest, *, now: float) -> Answer:
+    def decide(self, read: ParsedRequest, *, now: float, times: list[float] | None = None) -> Answer:
         """Return the answer to a parsed request; `now` is in seconds since 1970.
 
+        `times` has the first two fields of the answer's `times`; None leaves them out.
         Patterns are searched if transactions are given and the bundle has an action rule.
         """
         encoded, values, warnings = None, read.values, read.warnings
@@ -52,8 +54,13 @@ class Engine:
             warnings = (*warnings, *unknown)
         if any_beyond(values, self._low, self._high):
             warnings = (*warnings, *self._implausible(values, given=read.person is None))
+        if times is not None:
+            times.append(time.perf_counter())
+        decision = self._scorer.judge(values, patterns)
+        if times is not None:
+            times.append(time.perf_counter())
         return answer_of(
-            self._scorer.judge(values, patterns),
+            decision,
             customer_id=read.customer_id,
             source="model",
             model=self.model,
@@ -67,6 +74,7 @@ class Engine:
                 wordings=self._wordings,
             ),
             now=now,
+            times=None if times is None else Times(*times),
         )
 
     def _implausible(self, values: NDArray[np.float64], *, given: bool) -> list[InputWarning]:

@@ -42,7 +42,8 @@ class Service:
     """Answers under the model's `name`; `clock` returns the time in seconds since 1970. `offload` reads large bodies.
 
     `fallback` answers instead of the model while it is `forced`, if scoring fails, and, with `without_bundle`, before
-    there is a bundle. The service is ready while it can answer, all required conditions hold and it isn't `draining`.
+    there is a bundle. While it is `timed`, the model's answers to bodies have their `times`. The service is ready while
+    it can answer, all required conditions hold and it isn't `draining`.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Service:
         self.name = name
         self.draining = False
         self.forced = False
+        self.timed = False
         self._fallback = fallback
         self._without_bundle = without_bundle
         self._clock = clock
@@ -106,7 +108,11 @@ class Service:
         """Answer one request's bytes; raises MalformedBody, NotReady, or InputError with pointers from `at`."""
         decider, now = self._decider_or_none(), self._clock()
         reader = _READER if decider is None else decider.reader
-        return self._answer(decider, reader.read(body, now=now, at=at), now)
+        if not self.timed:
+            return self._answer(decider, reader.read(body, now=now, at=at), now)
+        began = time.perf_counter()
+        read = reader.read(body, now=now, at=at)
+        return self._answer(decider, read, now, [began, time.perf_counter()])
 
     def answer_values(self, customer_id: str, values: NDArray[np.float64]) -> Answer:
         """Return the answer for features float64[f] in the order of `names`, NaN where missing.
@@ -121,17 +127,19 @@ class Service:
             raise InputError(tuple(BadField(f"/features/{name}", "must be finite, or missing") for name in infinite))
         return self._answer(decider, ParsedRequest(customer_id, None, None, values, ()), self._clock())
 
-    def _answer(self, decider: Engine | None, read: ParsedRequest, now: float) -> Answer:
+    def _answer(
+        self, decider: Engine | None, read: ParsedRequest, now: float, times: list[float] | None = None
+    ) -> Answer:
         if decider is not None and not self.forced:
             if self._fallback is None:
-                return decider.decide(read, now=now)
+                return decider.decide(read, now=now, times=times)
             try:
-                return decider.decide(read, now=now)
+                return decider.decide(read, now=now, times=times)
             except Exception:  # noqa: BLE001  rules answer whatever the fault is
                 self._note(now)
                 return self._by_rules(self._fallback, read, decider.names, now, "fault")
         if self._fallback is None:  # forced, but there are no rules
-            return self._deciding().decide(read, now=now)
+            return self._deciding().decide(read, now=now, times=times)
         names = _READER.names if decider is None else decider.names
         return self._by_rules(self._fallback, read, names, now, "forced" if self.forced else "no-bundle")
 

@@ -21,6 +21,7 @@ KUBERNETES: Final = "k8s.io/kubernetes@v1.34.4"
 KSERVE: Final = "github.com/kserve/kserve@v0.20.0"
 GATEWAY: Final = "sigs.k8s.io/gateway-api@v1.3.0"
 OPERATOR: Final = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+MANAGED: Final = "github.com/GoogleCloudPlatform/prometheus-engine@v0.17.2"
 
 _KINDS: Final = {
     "api__v1": ("ConfigMap", "LimitRange", "Namespace", "Pod", "ResourceQuota", "Service", "ServiceAccount"),
@@ -93,9 +94,17 @@ def main() -> None:
     write("gateway", custom(GATEWAY, "gateway.networking.k8s.io/v1", "HTTPRoute", route, meta))
     gateway = crd(module(GATEWAY) / "config/crd/standard/gateway.networking.k8s.io_gateways.yaml", "v1")
     write("gateways", custom(GATEWAY, "gateway.networking.k8s.io/v1", "Gateway", gateway, meta))
-    folder = module(OPERATOR) / "example/prometheus-operator-crd"
-    monitor = crd(folder / "monitoring.coreos.com_servicemonitors.yaml", "v1")
-    write("prometheus-operator", custom(OPERATOR, "monitoring.coreos.com/v1", "ServiceMonitor", monitor, meta))
+    for name, source, kinds_of_monitoring in (
+        ("prometheus-operator", OPERATOR, ("ServiceMonitor", "PrometheusRule")),
+        ("managed-prometheus", MANAGED, ("PodMonitoring", "Rules")),
+    ):
+        made: dict[str, Any] = {"source": source, "kinds": {}, "$defs": {}}
+        for kind in kinds_of_monitoring:
+            path = monitoring_crd(kind)
+            one = custom(source, path.name.partition("_")[0] + "/v1", kind, crd(path, "v1"), meta)
+            made["kinds"] |= one["kinds"]
+            made["$defs"] |= one["$defs"]
+        write(name, made)
 
 
 def module(name: str) -> Path:
@@ -105,6 +114,14 @@ def module(name: str) -> Path:
         subprocess.run([program, "mod", "init", "scratch"], cwd=scratch, check=True, capture_output=True)
         told = subprocess.run([program, "mod", "download", "-json", name], cwd=scratch, check=True, capture_output=True)
     return Path(json.loads(told.stdout)["Dir"])
+
+
+def monitoring_crd(kind: str) -> Path:
+    """Return the file of the definition of a kind of the Prometheus operator or of Google's Managed Prometheus."""
+    if kind in {"ServiceMonitor", "PrometheusRule"}:
+        return module(OPERATOR) / f"example/prometheus-operator-crd/monitoring.coreos.com_{kind.lower()}s.yaml"
+    plural = {"PodMonitoring": "podmonitorings", "Rules": "rules"}[kind]
+    return module(MANAGED) / f"charts/operator/crds/monitoring.googleapis.com_{plural}.yaml"
 
 
 def go() -> str:
@@ -187,7 +204,7 @@ def closed(schema: dict[str, Any], *, refuse: bool = True) -> dict[str, Any]:
         elif isinstance(value, list):
             made[key] = [closed(each, refuse=False) if isinstance(each, dict) else each for each in value]
         else:
-            made[key] = value
+            made[key] = value.replace("^(?i)", "(?i)^") if key == "pattern" else value  # Python wants flags first
     if properties := schema.get("properties"):
         made["properties"] = {name: closed(each, refuse=refuse) for name, each in properties.items()}
         if refuse and not schema.get("x-kubernetes-preserve-unknown-fields"):

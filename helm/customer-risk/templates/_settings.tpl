@@ -30,6 +30,8 @@ limits:
   {{- include "customer-risk.snake" (dict "section" $v.limits "omit" list) | nindent 2 }}
 logs:
   {{- include "customer-risk.snake" (dict "section" $v.logs "omit" list) | nindent 2 }}
+tracing:
+  {{- include "customer-risk.snake" (dict "section" $v.tracing "omit" list) | nindent 2 }}
 store:
   {{- if include "customer-risk.readsStoreUrl" . }}
   url_file: /etc/customer-risk/secrets/store-url

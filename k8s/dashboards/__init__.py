@@ -1,0 +1,1 @@
+"""The dashboards: one definition, and its renderers for Grafana, Cloud Monitoring and pictures."""
