@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import yaml
@@ -48,6 +50,12 @@ def commands(page: str) -> list[Command]:
         for language, mark, body, expected in _BLOCK.findall(section)
         if language == "sh"
     ]
+
+
+def cluster_commands() -> list[tuple[str, Command]]:
+    """Return the blocks that need kubectl and a cluster, of all pages and playbooks, each with its page."""
+    pages = sorted(str(each.relative_to(RUNBOOKS).with_suffix("")) for each in RUNBOOKS.rglob("*.md"))
+    return [(page, each) for page in pages for each in commands(page) if each.cluster]
 
 
 def matches(expected: str, output: str) -> bool:
@@ -144,6 +152,33 @@ def variables(url: str, prometheus: str) -> dict[str, str]:
         "RELEASE": "customer-risk",
         "TOKEN": "none",
     }
+
+
+@contextmanager
+def released(
+    start: Callable[..., Any],
+    bundle: Path,
+    folder: Path,
+    *options: str,
+    ready: str = "/v2/health/ready",
+    token: str | None = None,
+    **settings: object,
+) -> Iterator[Site]:
+    """Run a server with settings and a Prometheus that scrapes it, in a folder; yield the release.
+
+    `start` is the fixture; `ready` is the path that answers 200 before the context begins.
+    """
+    config = folder / "serving.yaml"
+    config.write_text(json.dumps({"run_folder": str(folder / "run")} | settings))
+    server = start(Path(sys.executable).with_name("customer-risk"), bundle, "--config", str(config), *options)
+    server.wait_for(ready)
+    address = f"127.0.0.1:{server.port}"
+    with prometheus(folder / "prometheus", [address]) as url:
+        here = variables(f"http://{address}", url) | ({"TOKEN": token} if token else {})
+        site = Site(here, config, folder / "outbox", {"kserve-container": server.log}, server.process.pid)
+        site.until("customer_risk_ready")
+        yield site
+    server.process.kill()
 
 
 @contextmanager
