@@ -52,6 +52,8 @@ def test_the_schema_refuses_unknown_keys_at_every_depth() -> None:
         ".affinity.podAntiAffinity",
         ".alerts.labels",
         ".batch.settings",
+        ".dashboards.annotations",
+        ".dashboards.labels",
         ".extraEnv.valueFrom",
         ".extraVolumes",
         ".model.registryVolume.csi.volumeAttributes",

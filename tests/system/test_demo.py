@@ -81,7 +81,8 @@ def test_every_step_of_the_demo_succeeds(tmp_path) -> None:
     assert sum(-(-len(line) // 120) or 1 for line in lines) <= 100, (
         done.stdout
     )  # two screens of 50 lines of 120 columns
-    assert "Open first:" in lines[-6]
+    assert "Open first:" in lines[-7]
+    assert "docs/images/dashboards" in lines[-2]
     assert "build/demo/run/bundle" in lines[-1]
     for said in (
         "the same probability and action as in the list of step 5",
